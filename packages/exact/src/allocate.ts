@@ -1,0 +1,40 @@
+import { add, compare, type Decimal, isNegative, isZero, round, scaled, subtract, sum, toText } from './decimal.ts';
+
+/**
+ * Splits `amount` in proportion to `weights` into parts of at most `places` decimals that sum to it exactly.
+ *
+ * Each part is the exact share rounded toward zero; what is left goes, one last-place unit at a time, to the largest
+ * remainders, ties to the earlier part (the largest-remainder method).
+ *
+ * @throws RangeError when a weight is negative, all are zero, or `amount` has more than `places` decimals.
+ * @example allocate(decimal('10'), [ONE, ONE, ONE], 2) // 3.34, 3.33, 3.33
+ */
+export function allocate(amount: Decimal, weights: readonly Decimal[], places: number): Decimal[] {
+  if (weights.some(isNegative)) throw new RangeError('weights must not be negative');
+  const whole = sum(weights);
+  if (isZero(whole)) throw new RangeError('at least one weight must be above zero');
+  if (compare(round(amount, { places, mode: 'down' }), amount) !== 0) {
+    throw new RangeError(`${toText(amount)} has more than ${places} decimals`);
+  }
+  const units = amount.coefficient * 10n ** BigInt(Math.max(0, places - amount.scale));
+  const scale = Math.max(...weights.map((weight) => weight.scale), whole.scale);
+  const counts = weights.map((weight) => weight.coefficient * 10n ** BigInt(scale - weight.scale));
+  const total = whole.coefficient * 10n ** BigInt(scale - whole.scale);
+  const magnitude = units < 0n ? -units : units;
+  const parts = counts.map((count) => (magnitude * count) / total);
+  let left = magnitude - parts.reduce((a, b) => a + b, 0n);
+  const byRemainder = counts
+    .map((count, index) => ({ index, remainder: (magnitude * count) % total }))
+    .sort((a, b) => (a.remainder === b.remainder ? a.index - b.index : a.remainder > b.remainder ? -1 : 1));
+  for (const { index } of byRemainder) {
+    if (left === 0n) break;
+    parts[index] = (parts[index] ?? 0n) + 1n;
+    left -= 1n;
+  }
+  const shift = Math.max(places, amount.scale);
+  const result = parts.map((part) => scaled(units < 0n ? -part : part, shift));
+  if (compare(result.reduce(add, scaled(0n, 0)), amount) !== 0) {
+    throw new Error(`allocation lost ${toText(subtract(amount, sum(result)))}`);
+  }
+  return result;
+}

@@ -1,0 +1,69 @@
+/**
+ * What the rest of Ergon relies on from `rating`. The record module holds totals and asks what a change of them costs; it
+ * never looks inside a charge model.
+ */
+import type { Currency, Decimal } from '@ergon/exact';
+
+/** Dimensions of one event or one aggregate: `model`, `provider`, `token_class`, `region`, `service_tier`, any property. */
+export type Dimensions = Readonly<Record<string, string | undefined>>;
+
+/** When the charge is known: with each event, with each change of a running total, or only when the period closes. */
+export type ChargeTiming = 'per_event' | 'cumulative' | 'at_close';
+
+/** One line of an explanation: which tier, which units, which rate. Everything a person needs to redo the sum. */
+export type ChargeLine = {
+  readonly description?: string;
+  /** 1-based tier number, where the model has tiers. */
+  readonly tier?: number;
+  readonly quantity: Decimal;
+  readonly unitAmount?: Decimal;
+  readonly flatAmount?: Decimal;
+  readonly amount: Decimal;
+};
+
+export type Charge = { readonly amount: Decimal; readonly lines: readonly ChargeLine[] };
+
+/** A running total's price: R(q), with marginals that telescope (DESIGN section 5). */
+export interface CumulativeRate {
+  /** R(total), rounded to 12 decimals half away from zero. */
+  total(quantity: Decimal): Decimal;
+  /** R(after) - R(before): exact, and the sum over any path from a to b is R(b) - R(a). */
+  marginal(before: Decimal, after: Decimal): Decimal;
+  /** The same, with its lines. */
+  explain(before: Decimal, after: Decimal): Charge;
+}
+
+/** One price of a published rate card version. */
+export interface CompiledPrice {
+  /** Stable within the card version; names the accumulator together with {@link bucket}'s key. */
+  readonly key: string;
+  readonly meter: string;
+  readonly timing: ChargeTiming;
+  readonly isFree: boolean;
+  /** Who pays for a call that was final and failed. Default `bill`. */
+  readonly failedCalls: 'bill' | 'absorb';
+  /** Who pays for an attempt that was not final. Default `bill`. */
+  readonly retries: 'bill' | 'absorb';
+  /**
+   * The running total that a quantity with these dimensions adds to, and its rate: a matrix price has one bucket per cell,
+   * most models have one bucket in all. `undefined`: no cell matches (the quantity is then unrated).
+   */
+  bucket(dimensions: Dimensions): { readonly key: string; readonly rate: CumulativeRate } | undefined;
+}
+
+export interface CompiledRateCard {
+  readonly currency: Currency;
+  readonly prices: readonly CompiledPrice[];
+  /**
+   * The one price that wins for a meter and dimensions: most exact match keys, then the longest literal prefix. A token
+   * class without a price falls back as DESIGN section 8's table says (then `price.meter` names the class it fell back to).
+   */
+  priceFor(meter: string, dimensions: Dimensions): CompiledPrice | undefined;
+}
+
+/** A field at fault: JSON pointer, what is wrong, what to do. */
+export type SpecError = { readonly pointer: string; readonly detail: string; readonly remedy: string };
+
+export type Compiled<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly errors: readonly SpecError[] };
