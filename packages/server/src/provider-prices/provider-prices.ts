@@ -1,0 +1,158 @@
+import type { UsageRecord } from '@ergon/usage';
+import type { Provider } from '@pydantic/genai-prices';
+import { modifiersOf, type PriceVariants, priceVariants, variantFor } from './apply-modifiers.ts';
+import { BoundedMemo } from './bounded-memo.ts';
+import { compilePrice } from './compile-price.ts';
+import { type FoundModel, modelFinder } from './find-model.ts';
+import { compileOverrides, overrideFor, type PriceOverride } from './price-override.ts';
+import { type PriceSchedule, periodAt, priceSchedule } from './price-schedule.ts';
+import { type CostOptions, providerCost } from './provider-cost.ts';
+import { trustedReportedCost } from './reported-cost.ts';
+import type { PriceMiss, PriceQuery, ProviderCost, ProviderPrice } from './types.ts';
+
+/** Longest provider or model name looked up. The longest in the table has 80 characters; a longer one is hostile. */
+export const NAME_LENGTH_MAX = 200;
+/** Names remembered per generation of the memo; an installation uses a few dozen. */
+const MEMO_LIMIT = 2000;
+/** Providers remembered per generation; each has a memo of its models. */
+const PROVIDER_MEMO_LIMIT = 50;
+
+export type TableSource = {
+  readonly library: string;
+  readonly version: string;
+  /** The day that version was published, `YYYY-MM-DD`; absent for a version we have not recorded. */
+  readonly publishedOn?: string;
+};
+
+/** The provider price table. Pure once loaded: the same question has the same answer. */
+export interface ProviderPrices {
+  readonly source: TableSource;
+  /** The price in force, or `undefined` when it is unknown; {@link missReason} then says why. */
+  lookup(query: PriceQuery): ProviderPrice | undefined;
+  missReason(query: PriceQuery): PriceMiss | undefined;
+  /**
+   * What the provider charges for a record at `at` (microseconds since 1970): every iteration at its own model, or the
+   * provider's own figure where it is trusted. `undefined`: unknown, which is not zero.
+   */
+  cost(record: UsageRecord, at: number, options?: Pick<CostOptions, 'explain'>): ProviderCost | undefined;
+  /** The library's providers, for reports. */
+  readonly providers: readonly Provider[];
+  readonly overrides: readonly PriceOverride[];
+}
+
+/** One model's dated prices, each compiled when first asked for. */
+type Entry = { readonly found: FoundModel; readonly schedule: PriceSchedule; readonly periods: PriceVariants[] };
+
+/**
+ * Compiles the library's providers and the operator's overrides.
+ *
+ * @throws RangeError when an override is not well formed.
+ */
+export function compileProviderPrices(
+  providers: readonly Provider[],
+  source: TableSource,
+  overrides: readonly PriceOverride[] = [],
+): ProviderPrices {
+  const compiledOverrides = compileOverrides(overrides);
+  const resolve = entryResolver(providers);
+  const sourceText = `${source.library} ${source.version}`;
+
+  const find = (query: PriceQuery): ProviderPrice | PriceMiss => {
+    const { model } = query;
+    if (model === '') return 'no_model';
+    const modifiers = modifiersOf(query.serviceTier, query.region, query.speed);
+    if (modifiers?.tier === 'prepaid') return 'prepaid_capacity';
+    if (compiledOverrides.length > 0) {
+      const own = overrideFor(compiledOverrides, query);
+      if (own !== undefined) return variantFor(own, modifiers);
+    }
+    const entry = resolve(query.provider, model);
+    if (typeof entry === 'string') return entry;
+    const index = entry.schedule.length === 1 ? 0 : periodAt(entry.schedule, query.at);
+    const prices = entry.periods[index] ?? compilePeriod(entry, index, sourceText);
+    if (prices === undefined) return 'no_figures';
+    return variantFor(prices, modifiers);
+  };
+
+  const lookup = (query: PriceQuery): ProviderPrice | undefined => {
+    const found = find(query);
+    return typeof found === 'string' ? undefined : found;
+  };
+
+  return {
+    source,
+    providers,
+    overrides,
+    lookup,
+    missReason: (query) => {
+      const found = find(query);
+      return typeof found === 'string' ? found : undefined;
+    },
+    cost: (record, at, options) => recordCost(lookup, record, at, options?.explain === true),
+  };
+}
+
+function recordCost(
+  lookup: ProviderPrices['lookup'],
+  record: UsageRecord,
+  at: number,
+  explain: boolean,
+): ProviderCost | undefined {
+  const price = lookup(queryOf(record, record.model ?? '', at));
+  const computed =
+    price === undefined && record.iterations === undefined
+      ? undefined
+      : providerCost(price, record, {
+          explain,
+          priceOf: (model) => lookup(queryOf(record, model, at)),
+        });
+  return record.providerReportedCost === undefined ? computed : trustedReportedCost(record, price?.provider, computed);
+}
+
+function queryOf(record: UsageRecord, model: string, at: number): PriceQuery {
+  const { provider, serviceTier, region, speed } = record;
+  return { provider, model, at, serviceTier, region, speed };
+}
+
+function entryResolver(
+  providers: readonly Provider[],
+): (provider: string | undefined, model: string) => Entry | PriceMiss {
+  const findModel = modelFinder(providers);
+  const entries = new Map<string, Entry>();
+  const memo = new BoundedMemo<BoundedMemo<Entry | PriceMiss>>(PROVIDER_MEMO_LIMIT);
+
+  const search = (provider: string | undefined, model: string): Entry | PriceMiss => {
+    const found = findModel(provider?.toLowerCase().trim(), model.toLowerCase().trim());
+    if (typeof found === 'string') return found;
+    const key = `${found.provider}\n${found.model.id}`;
+    const known = entries.get(key);
+    if (known !== undefined) return known;
+    const entry: Entry = { found, schedule: priceSchedule(found.model.prices), periods: [] };
+    entries.set(key, entry);
+    return entry;
+  };
+
+  return (provider, model) => {
+    const seller = provider ?? '';
+    if (model.length > NAME_LENGTH_MAX || seller.length > NAME_LENGTH_MAX) return 'name_too_long';
+    let models = memo.get(seller);
+    if (models === undefined) {
+      models = new BoundedMemo(MEMO_LIMIT);
+      memo.set(seller, models);
+    }
+    const known = models.get(model);
+    if (known !== undefined) return known;
+    const entry = search(provider, model);
+    models.set(model, entry);
+    return entry;
+  };
+}
+
+function compilePeriod(entry: Entry, index: number, source: string): PriceVariants | undefined {
+  const period = entry.schedule[index];
+  const base = period && compilePrice(entry.found.provider, entry.found.model.id, period.figures, source);
+  if (base === undefined) return undefined;
+  const prices = priceVariants(base);
+  entry.periods[index] = prices;
+  return prices;
+}
