@@ -102,6 +102,8 @@ const TIER_UNDECIDED: UsageFlag = {
 };
 
 function addTokens(tally: Tally, price: ProviderPrice, tokens: Tokens, isPromptSummed: boolean): void {
+  // An iteration on another model brings what is to be said about that model's price.
+  if (price.flags !== tally.flags) for (const flag of price.flags) tally.flag(flag);
   const tier = price.tiers.length === 1 ? price.tiers[0] : contextTier(tally, price, tokens, isPromptSummed);
   let total = 0n;
   for (let index = 0; index < TOKEN_CLASSES.length; index++) {
