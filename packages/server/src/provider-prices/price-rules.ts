@@ -19,6 +19,7 @@ export type TokenFactorRule = {
 
 const OPENAI_PRICING = 'OpenAI API pricing page, batch and flex columns';
 const ANTHROPIC_PRICING = 'Anthropic pricing page';
+const FAST_MODE = "platform.claude.com/docs build-with-claude/fast-mode; the same as the table's OpenRouter entries";
 
 export const TOKEN_FACTOR_RULES: readonly TokenFactorRule[] = [
   { providers: ['openai'], when: { tier: 'batch' }, factor: '0.5', source: OPENAI_PRICING, checkedOn: '2026-11-21' },
@@ -33,10 +34,17 @@ export const TOKEN_FACTOR_RULES: readonly TokenFactorRule[] = [
   {
     providers: ['anthropic'],
     when: { speed: 'fast' },
-    models: ['claude-opus-4-6'],
+    models: ['claude-opus-4-6', 'claude-opus-4-7'],
     factor: '6',
-    source:
-      'platform.claude.com/docs build-with-claude/fast-mode: 6 x standard Opus 4.6 rates, stacks with other modifiers',
+    source: `${FAST_MODE}: 6 x standard rates`,
+    checkedOn: '2026-11-21',
+  },
+  {
+    providers: ['anthropic'],
+    when: { speed: 'fast' },
+    models: ['claude-opus-4-8', 'claude-opus-5'],
+    factor: '2',
+    source: `${FAST_MODE}: 10 / 50 USD per million`,
     checkedOn: '2026-11-21',
   },
   {
@@ -49,9 +57,12 @@ export const TOKEN_FACTOR_RULES: readonly TokenFactorRule[] = [
       'claude-opus-5',
       'claude-opus-5-5',
       'claude-sonnet-4-6',
+      'claude-sonnet-5',
+      'claude-fable-5',
+      'claude-fable-5-1',
     ],
     factor: '1.1',
-    source: `${ANTHROPIC_PRICING}, data residency: inference_geo us on Opus 4.6 and later`,
+    source: `${ANTHROPIC_PRICING}, data residency: inference_geo us on Opus 4.6 and every later model`,
     checkedOn: '2026-11-21',
   },
 ];

@@ -152,6 +152,7 @@ describe('service tier, speed, region', () => {
     ],
     [{ provider: 'anthropic', model: 'claude-opus-4-5', serviceTier: 'batch' }, '2.5', ['service_tier_applied']],
     [{ provider: 'anthropic', model: 'claude-opus-4-6', speed: 'fast' }, '30', ['speed_applied']],
+    [{ provider: 'anthropic', model: 'claude-opus-5', speed: 'fast' }, '10', ['speed_applied']],
     [{ provider: 'anthropic', model: 'claude-opus-4-5', speed: 'fast' }, '5', ['speed_unpriced']],
     [{ provider: 'anthropic', model: 'claude-opus-4-6', region: 'us' }, '5.5', ['region_applied']],
     [{ provider: 'anthropic', model: 'claude-opus-4-5', region: 'us' }, '5', []],
@@ -164,6 +165,20 @@ describe('service tier, speed, region', () => {
   ])('%j', (partial, amount, flags) => {
     const cost = prices.cost(record({ ...partial, tokens: million }), NOW);
     expect([text(cost), codes(cost)]).toEqual([amount, flags]);
+  });
+
+  // The table prices these products under names of their own at a router: an independent witness of our multipliers.
+  test.each([
+    [{ provider: 'anthropic', model: 'claude-opus-4-6', speed: 'fast' }, 'anthropic/claude-opus-4.6-fast'],
+    [{ provider: 'anthropic', model: 'claude-opus-4-7', speed: 'fast' }, 'anthropic/claude-opus-4.7-fast'],
+    [{ provider: 'anthropic', model: 'claude-opus-4-8', speed: 'fast' }, 'anthropic/claude-opus-4.8-fast'],
+    [{ provider: 'anthropic', model: 'claude-opus-5', speed: 'fast' }, 'anthropic/claude-opus-5-fast'],
+    [{ provider: 'openai', model: 'gpt-6-sol', serviceTier: 'batch' }, 'openai/gpt-6-sol:batch'],
+    [{ provider: 'openai', model: 'gpt-6-luna', serviceTier: 'batch' }, 'openai/gpt-6-luna:batch'],
+  ])('%j costs what the table says of %s', (partial, model) => {
+    const tokens = { input: 300_000, cache_read: 1000, cache_write_5m: 500, output: 7000 };
+    const listed = prices.cost(record({ provider: 'openrouter', model, tokens }), NOW);
+    expect(text(prices.cost(record({ ...partial, tokens }), NOW))).toBe(text(listed));
   });
 
   test('tools are not discounted with the tokens', () => {

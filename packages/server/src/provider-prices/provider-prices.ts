@@ -1,5 +1,5 @@
 import type { UsageRecord } from '@ergon/usage';
-import type { Provider } from '@pydantic/genai-prices';
+import type { ModelInfo, Provider } from '@pydantic/genai-prices';
 import { modifiersOf, type PriceVariants, priceVariants, variantFor } from './apply-modifiers.ts';
 import { BoundedMemo } from './bounded-memo.ts';
 import { compilePrice } from './compile-price.ts';
@@ -35,6 +35,8 @@ export interface ProviderPrices {
    * provider's own figure where it is trusted. `undefined`: unknown, which is not zero.
    */
   cost(record: UsageRecord, at: number, options?: Pick<CostOptions, 'explain'>): ProviderCost | undefined;
+  /** The table's price of exactly this entry: a lookup by its id may find an earlier entry that matches the id too. */
+  listedPrice(provider: string, model: ModelInfo, at: number): ProviderPrice | undefined;
   /** The library's providers, for reports. */
   readonly providers: readonly Provider[];
   readonly overrides: readonly PriceOverride[];
@@ -84,6 +86,11 @@ export function compileProviderPrices(
     providers,
     overrides,
     lookup,
+    listedPrice: (provider, model, at) => {
+      const schedule = priceSchedule(model.prices);
+      const figures = schedule[periodAt(schedule, at)]?.figures ?? {};
+      return compilePrice(provider, model.id, figures, sourceText);
+    },
     missReason: (query) => {
       const found = find(query);
       return typeof found === 'string' ? found : undefined;
