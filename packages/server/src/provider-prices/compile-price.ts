@@ -1,5 +1,5 @@
 import { type Decimal, decimal, multiply, parseDecimal, round, scaled } from '@ergon/exact';
-import { TOKEN_CLASSES, type TokenClass, type UnitName, type UsageFlag } from '@ergon/usage';
+import { TOKEN_CLASSES, type TokenClass, UNIT_NAMES, type UnitName, type UsageFlag } from '@ergon/usage';
 import type { ModelPrice } from '@pydantic/genai-prices';
 import { CACHE_WRITE_RULES, MINIMUM_RULES, UNITS_WITHOUT_CHARGE } from './price-rules.ts';
 import type { ContextTier, ProviderPrice, RateTable, TokenRate, UnitRate } from './types.ts';
@@ -206,8 +206,9 @@ function unitRates(provider: string, model: string, figures: Figures): ProviderP
   for (const { unit, provider: seller } of UNITS_WITHOUT_CHARGE) {
     if (seller === provider) rates[unit] = { amount: decimal(0), per: decimal(1) };
   }
-  for (const [name, { keys, per }] of Object.entries(UNIT_KEYS) as [UnitName, { keys: string[]; per: number }][]) {
-    const rate = unitRate(figures, keys, per);
+  for (const name of UNIT_NAMES) {
+    const listed = UNIT_KEYS[name];
+    const rate = listed && unitRate(figures, listed.keys, listed.per);
     if (rate === undefined) continue;
     const rule = MINIMUM_RULES.find(
       (one) => one.provider === provider && one.unit === name && one.models.includes(model),

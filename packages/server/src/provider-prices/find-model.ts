@@ -1,12 +1,18 @@
 import type { ModelInfo, Provider } from '@pydantic/genai-prices';
 import { type NameMatcher, nameMatcher } from './match-model.ts';
 import { PROVIDER_ALIASES } from './price-rules.ts';
-import type { PriceMiss } from './types.ts';
 
 export type FoundModel = { readonly provider: string; readonly model: ModelInfo };
 
-/** Finds the table's model for names as callers write them. Both names must be trimmed, lower case and bounded in length. */
-export type FindModel = (provider: string | undefined, model: string) => FoundModel | PriceMiss;
+/** Finds sellers and models for names as callers write them. Names must be trimmed, lower case and bounded in length. */
+export interface ModelFinder {
+  /** The table's id of a seller, {@link ANY_SELLER} where the name leaves it open, `undefined` for an unknown one. */
+  seller(name: string): string | undefined;
+  model(sellerId: string, name: string): FoundModel | undefined;
+}
+
+/** No seller was named: the model's name decides. */
+export const ANY_SELLER = '';
 
 type Seller = {
   readonly id: string;
@@ -21,7 +27,7 @@ type Seller = {
  * `PROVIDER_ALIASES` come first, and a model without a provider may carry one as a prefix (`openai/gpt-5`), as with LiteLLM.
  * A provider that is named and unknown stays unknown: a self-hosted model must not be priced as its vendor's.
  */
-export function modelFinder(providers: readonly Provider[]): FindModel {
+export function modelFinder(providers: readonly Provider[]): ModelFinder {
   const sellers = providers.map(seller);
   const byId = new Map(sellers.map((one) => [one.id, one]));
 
@@ -52,14 +58,13 @@ export function modelFinder(providers: readonly Provider[]): FindModel {
     return owner && offeredBy(owner, model.slice(slash + 1));
   };
 
-  return (provider, model) => {
-    if (provider === undefined || provider === '' || provider === 'litellm') {
-      const owner = sellers.find((one) => one.sells?.(model) === true);
-      return (owner && offeredBy(owner, model)) ?? byPrefix(model) ?? 'unknown_model';
-    }
-    const owner = named(provider);
-    if (owner === undefined) return 'unknown_provider';
-    return offeredBy(owner, model) ?? 'unknown_model';
+  return {
+    seller: (name) => (name === '' || name === 'litellm' ? ANY_SELLER : named(name)?.id),
+    model: (sellerId, name) => {
+      const owner = sellerId === ANY_SELLER ? sellers.find((one) => one.sells?.(name) === true) : byId.get(sellerId);
+      const found = owner && offeredBy(owner, name);
+      return found ?? (sellerId === ANY_SELLER ? byPrefix(name) : undefined);
+    },
   };
 }
 

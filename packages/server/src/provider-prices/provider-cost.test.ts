@@ -149,6 +149,16 @@ describe('iterations', () => {
     expect([text(cost), cost?.isComplete, codes(cost)]).toEqual(['0.001', false, ['iteration_model_unpriced']]);
   });
 
+  test('thousands of them stay flagged within bounds', () => {
+    const iterations = Array.from({ length: 5000 }, (_, index) => ({
+      kind: 'message',
+      model: index === 0 ? 'claude-fable-5' : `claude-imaginary-${index}`,
+      tokens: { input: 100 },
+    }));
+    const cost = prices.cost(record({ ...fable, tokens: { input: 500_000 }, iterations }), NOW);
+    expect([text(cost), cost?.isComplete, cost?.flags.length]).toEqual(['0.001', false, 40]);
+  });
+
   test('a known model among them is priced where the record names an unknown one', () => {
     const iterations = [{ kind: 'fallback_message', model: 'claude-opus-4-8', tokens: { input: 412, output: 264 } }];
     const usage = record({

@@ -77,7 +77,7 @@ class Tally {
   }
 
   flag(flag: UsageFlag): void {
-    if (!this.flags.includes(flag)) this.flags = [...this.flags, flag];
+    if (this.flags.length < FLAGS_MAX && !this.flags.includes(flag)) this.flags = [...this.flags, flag];
   }
 
   miss(code: string, detail: string): void {
@@ -95,6 +95,8 @@ class Tally {
   }
 }
 
+/** More say nothing new; a record with thousands of unknown iterations must not cost quadratic time. */
+const FLAGS_MAX = 40;
 const NO_FLAGS: readonly UsageFlag[] = [];
 const TIER_UNDECIDED: UsageFlag = {
   code: 'context_tier_undecided',

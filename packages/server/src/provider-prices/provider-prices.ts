@@ -11,11 +11,10 @@ import { trustedReportedCost } from './reported-cost.ts';
 import type { PriceMiss, PriceQuery, ProviderCost, ProviderPrice } from './types.ts';
 
 /** Longest provider or model name looked up. The longest in the table has 80 characters; a longer one is hostile. */
-export const NAME_LENGTH_MAX = 200;
-/** Names remembered per generation of the memo; an installation uses a few dozen. */
-const MEMO_LIMIT = 2000;
-/** Providers remembered per generation; each has a memo of its models. */
-const PROVIDER_MEMO_LIMIT = 50;
+const NAME_LENGTH_MAX = 200;
+/** Model names remembered per seller and generation, and seller names in all: with 43 sellers at most 13 MB under attack. */
+const MODEL_MEMO_LIMIT = 500;
+const SELLER_MEMO_LIMIT = 500;
 
 export type TableSource = {
   readonly library: string;
@@ -121,36 +120,47 @@ function queryOf(record: UsageRecord, model: string, at: number): PriceQuery {
   return { provider, model, at, serviceTier, region, speed };
 }
 
+/** What one seller's names have led to so far. */
+type SellerMemo = { readonly id: string; readonly models: BoundedMemo<Entry | 'unknown_model'> };
+
 function entryResolver(
   providers: readonly Provider[],
 ): (provider: string | undefined, model: string) => Entry | PriceMiss {
-  const findModel = modelFinder(providers);
+  const finder = modelFinder(providers);
   const entries = new Map<string, Entry>();
-  const memo = new BoundedMemo<BoundedMemo<Entry | PriceMiss>>(PROVIDER_MEMO_LIMIT);
+  const sellers = new Map<string, SellerMemo>();
+  const sellerNames = new BoundedMemo<SellerMemo | 'unknown_provider'>(SELLER_MEMO_LIMIT);
 
-  const search = (provider: string | undefined, model: string): Entry | PriceMiss => {
-    const found = findModel(provider?.toLowerCase().trim(), model.toLowerCase().trim());
-    if (typeof found === 'string') return found;
+  const findSeller = (name: string): SellerMemo | 'unknown_provider' => {
+    const id = finder.seller(name.toLowerCase().trim());
+    if (id === undefined) return 'unknown_provider';
+    const seller = sellers.get(id) ?? { id, models: new BoundedMemo(MODEL_MEMO_LIMIT) };
+    sellers.set(id, seller);
+    return seller;
+  };
+
+  const findEntry = (sellerId: string, name: string): Entry | 'unknown_model' => {
+    const found = finder.model(sellerId, name.toLowerCase().trim());
+    if (found === undefined) return 'unknown_model';
     const key = `${found.provider}\n${found.model.id}`;
-    const known = entries.get(key);
-    if (known !== undefined) return known;
-    const entry: Entry = { found, schedule: priceSchedule(found.model.prices), periods: [] };
+    const entry = entries.get(key) ?? { found, schedule: priceSchedule(found.model.prices), periods: [] };
     entries.set(key, entry);
     return entry;
   };
 
-  return (provider, model) => {
-    const seller = provider ?? '';
-    if (model.length > NAME_LENGTH_MAX || seller.length > NAME_LENGTH_MAX) return 'name_too_long';
-    let models = memo.get(seller);
-    if (models === undefined) {
-      models = new BoundedMemo(MEMO_LIMIT);
-      memo.set(seller, models);
+  return (provider = '', model) => {
+    if (model.length > NAME_LENGTH_MAX || provider.length > NAME_LENGTH_MAX) return 'name_too_long';
+    let seller = sellerNames.get(provider);
+    if (seller === undefined) {
+      seller = findSeller(provider);
+      sellerNames.set(provider, seller);
     }
-    const known = models.get(model);
-    if (known !== undefined) return known;
-    const entry = search(provider, model);
-    models.set(model, entry);
+    if (seller === 'unknown_provider') return seller;
+    let entry = seller.models.get(model);
+    if (entry === undefined) {
+      entry = findEntry(seller.id, model);
+      seller.models.set(model, entry);
+    }
     return entry;
   };
 }
