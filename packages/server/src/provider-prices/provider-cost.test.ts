@@ -110,6 +110,12 @@ describe('context tiers', () => {
       [],
       200_000,
     ],
+    [
+      { ...sonnet, tokens: { input_audio: 1, input_image: 100_000, input_video: 100_000 } },
+      '1.200006',
+      ['audio_at_text_price'],
+      200_000,
+    ],
     [{ ...sonnet, serviceTier: 'batch', tokens: { input: 300_000 } }, '0.9', ['service_tier_applied'], 200_000],
   ])('%j', (partial, amount, flags = [], above = undefined) => {
     const cost = prices.cost(record(partial), NOW);

@@ -58,9 +58,15 @@ describe('figures of the table', () => {
     }
   });
 
-  test('a price has the seller of the call, not of the model', () => {
-    expect(prices.lookup({ provider: 'azure', model: 'gpt-4o', at: NOW })?.provider).toBe('azure');
-    expect(prices.lookup({ provider: 'gcp.vertex_ai', model: 'claude-haiku-4-5', at: NOW })?.provider).toBe('google');
+  test.each([
+    ['azure', 'gpt-4o', 'azure'],
+    ['azure_openai', 'gpt-4o', 'azure'],
+    ['azure.ai.openai', 'gpt-4o', 'azure'],
+    ['anthropic-bedrock', 'us.anthropic.claude-opus-4-5', 'aws'],
+    ['gcp.vertex_ai', 'claude-haiku-4-5', 'google'],
+    ['xai', 'grok-4', 'x-ai'],
+  ])('%s sells %s as %s: the seller of the call, not the maker of the model', (provider, model, id) => {
+    expect(prices.lookup({ provider, model, at: NOW })?.provider).toBe(id);
   });
 
   test('no rate of the table needs more than 18 decimals', () => {
@@ -194,6 +200,7 @@ describe('overrides', () => {
     const own = await loadProviderPrices({
       overrides: [
         { provider: 'vllm', model: '*', perMillionTokens: { input: '0.1', output: '0.2' }, source },
+        { provider: 'openai', model: 'gpt-*', perMillionTokens: { input: '7' }, to: NOW, source },
         { provider: 'openai', model: 'gpt-5*', perMillionTokens: { input: '1', output: '8' }, source },
         { provider: 'OpenAI', model: 'GPT-5-mini', perMillionTokens: { input: '0.2' }, from: NOW, source },
       ],
@@ -204,6 +211,7 @@ describe('overrides', () => {
     expect(input('openai', 'gpt-5.1', NOW)).toBe('1');
     expect(input('openai', 'gpt-5-mini', NOW)).toBe('0.2');
     expect(input('openai', 'gpt-5-mini', NOW - 1)).toBe('1');
+    expect(input('openai', 'gpt-4o', NOW - 1)).toBe('7');
     expect(input('openai', 'gpt-4o', NOW)).toBe('2.5');
     expect(own.lookup({ provider: 'openai', model: 'gpt-5', at: NOW })?.source).toBe(source);
     expect(codes(own.cost(record({ provider: 'openai', model: 'gpt-5', tokens: { cache_read: 5 } }), NOW))).toEqual([
