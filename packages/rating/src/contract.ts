@@ -33,6 +33,44 @@ export interface CumulativeRate {
   explain(before: Decimal, after: Decimal): Charge;
 }
 
+/** What came before an event in a bucket whose price is `per_event`; all zero at the start. */
+export type EventState = {
+  /** Events rated so far. */
+  readonly events: bigint;
+  /** Sum of their quantities. */
+  readonly quantity: Decimal;
+  /** Sum of their amounts before discount, commitment and maximum. */
+  readonly amount: Decimal;
+};
+
+/** The price of single events, for a model whose charge is not a function of a running quantity alone. */
+export interface EventRate {
+  /** The charge of the next event, and the state after it. The caller stores the state; nothing is kept here. */
+  next(state: EventState, quantity: Decimal): { readonly charge: Charge; readonly state: EventState };
+}
+
+/**
+ * A running total and its rate. `perEvent` is there when the price's timing is `per_event`; then the caller uses it, and
+ * `rate` prices one lone event.
+ */
+export type Bucket = { readonly key: string; readonly rate: CumulativeRate; readonly perEvent?: EventRate };
+
+/** What one bucket held when its period closed. */
+export type BucketUsage = {
+  readonly key: string;
+  readonly quantity: Decimal;
+  /** Everything charged to the bucket while the period ran (the sum of marginals). */
+  readonly charged: Decimal;
+};
+
+export type PeriodClose = {
+  readonly usage: readonly BucketUsage[];
+  /** The part of a full period that was served, 0 to 1; fixed amounts and commitments count in this part. Default 1. */
+  readonly share?: Decimal;
+  /** `local_time` of each commitment window of the period, so that a window without usage owes its commitment too. */
+  readonly windows?: readonly string[];
+};
+
 /** One price of a published rate card version. */
 export interface CompiledPrice {
   /** Stable within the card version; names the accumulator together with {@link bucket}'s key. */
@@ -48,7 +86,12 @@ export interface CompiledPrice {
    * The running total that a quantity with these dimensions adds to, and its rate: a matrix price has one bucket per cell,
    * most models have one bucket in all. `undefined`: no cell matches (the quantity is then unrated).
    */
-  bucket(dimensions: Dimensions): { readonly key: string; readonly rate: CumulativeRate } | undefined;
+  bucket(dimensions: Dimensions): Bucket | undefined;
+  /**
+   * What falls due only when the period closes: fixed amounts due without usage, true-ups of commitments, minimum spend.
+   * Never more than once a period; zero with no lines for a price that has none of them.
+   */
+  close(period: PeriodClose): Charge;
 }
 
 export interface CompiledRateCard {

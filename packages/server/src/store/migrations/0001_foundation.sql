@@ -331,7 +331,8 @@ create table posting (
   card_version_id bigint,
   period date,
   bucket text,
-  reverses bigint,
+  -- Of a reversal: the account whose debit it takes back (it may credit another, when that grant has expired).
+  reversed_account_id bigint,
   posted_at timestamptz not null default now(),
   primary key (environment_id, customer_id, id),
   check (debit_account_id <> credit_account_id)
@@ -358,4 +359,27 @@ begin
            (select max(g.id) from identity_generation g),
            exists (select from event_void v where v.environment_id = environment and v.applied_at is null)
     from environment e where e.id = environment;
+end $$;
+
+-- Claims identities in the open generation. Rows go in sorted by key, so that two claims of overlapping sets wait for one
+-- another in one direction only. `fresh` = how many were new; who the others belong to is asked in a new statement, because
+-- this one's snapshot may be older than the transaction it waited for.
+create function ergon_claim(environment integer, is_exclusive boolean, keys uuid[], bodies uuid[])
+returns table (catalog_revision bigint, open_generation integer, voids_waiting boolean, block_id bigint, fresh integer)
+language plpgsql as $$
+declare
+  claimed integer;
+begin
+  select o.catalog_revision, o.generation, o.voids_waiting
+    into catalog_revision, open_generation, voids_waiting
+    from ergon_open(environment, is_exclusive) o;
+  block_id := nextval('event_block_id');
+  insert into identity (generation, key, body, block_id, position)
+    select open_generation, k.key, k.body, ergon_claim.block_id, k.position - 1
+    from unnest(keys, bodies) with ordinality as k(key, body, position)
+    order by k.key
+    on conflict do nothing;
+  get diagnostics claimed = row_count;
+  fresh := claimed;
+  return next;
 end $$;
