@@ -11,9 +11,6 @@ export class ExactNumber {
   constructor(literal: string) {
     this.text = toText(decimal(literal));
   }
-  toJSON(): unknown {
-    return JSON.rawJSON(this.text);
-  }
 }
 
 /** Thrown while writing canonical text; the caller turns it into a rejected event. */

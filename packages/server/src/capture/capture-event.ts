@@ -16,7 +16,15 @@ type Members = Readonly<Record<string, unknown>>;
 
 /** Envelope members that say how the event travelled rather than what happened: no part of its identity or body. */
 const TRANSPORT_MEMBERS: ReadonlySet<string> = new Set(['specversion', 'datacontenttype', 'dataschema']);
-const ENVELOPE_MEMBERS: ReadonlySet<string> = new Set(['id', 'source', 'type', 'subject', 'time', 'data', ...TRANSPORT_MEMBERS]);
+const ENVELOPE_MEMBERS: ReadonlySet<string> = new Set([
+  'id',
+  'source',
+  'type',
+  'subject',
+  'time',
+  'data',
+  ...TRANSPORT_MEMBERS,
+]);
 /** CloudEvents 1.0, context attribute names. */
 const EXTENSION_NAME = /^[a-z0-9]{1,20}$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters refused
@@ -67,7 +75,10 @@ function capture(value: Members, id: string, index: number, context: CaptureCont
   }
   const canonical = canonicalEvent(value, { id, source, type, subject, data }, occurredAt);
   if (canonical.length > LIMITS.eventBytesMax) {
-    throw new Refusal('event_too_large', `the event has ${canonical.length} characters; at most ${LIMITS.eventBytesMax} are accepted`);
+    throw new Refusal(
+      'event_too_large',
+      `the event has ${canonical.length} characters; at most ${LIMITS.eventBytesMax} are accepted`,
+    );
   }
   return {
     index,
@@ -100,7 +111,11 @@ function canonicalEvent(value: Members, envelope: Envelope, occurredAt: number):
   const extensions = Object.keys(value).filter((key) => !ENVELOPE_MEMBERS.has(key));
   if (extensions.length > 0) {
     const parts = new Map<string, string>(extensions.map((key) => [key, canonicalJson(value[key])]));
-    parts.set('data', canonicalJson(data)).set('id', writeString(id)).set('source', writeString(source)).set('type', writeString(type));
+    parts
+      .set('data', canonicalJson(data))
+      .set('id', writeString(id))
+      .set('source', writeString(source))
+      .set('type', writeString(type));
     if (subject !== undefined) parts.set('subject', writeString(subject));
     if (value.time !== undefined && value.time !== null) parts.set('time', `"${formatInstant(occurredAt)}"`);
     const members = [...parts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, part]) => `"${key}":${part}`);
@@ -119,7 +134,11 @@ function checkEnvelope(value: Members): void {
   for (const key in value) {
     if (ENVELOPE_MEMBERS.has(key)) continue;
     if (!EXTENSION_NAME.test(key)) {
-      throw new Refusal('unknown_member', `${key.slice(0, 60)} is no event member; put your own fields under data`, `/${key.slice(0, 60)}`);
+      throw new Refusal(
+        'unknown_member',
+        `${key.slice(0, 60)} is no event member; put your own fields under data`,
+        `/${key.slice(0, 60)}`,
+      );
     }
   }
 }
@@ -128,10 +147,18 @@ function occurrence(time: unknown, context: CaptureContext): number {
   if (time === undefined || time === null) return context.receivedAt;
   const micros = typeof time === 'string' ? parseInstant(time) : undefined;
   if (micros === undefined) {
-    throw new Refusal('invalid_time', 'time must be an RFC 3339 instant with an offset, such as 2026-11-21T10:00:00Z', '/time');
+    throw new Refusal(
+      'invalid_time',
+      'time must be an RFC 3339 instant with an offset, such as 2026-11-21T10:00:00Z',
+      '/time',
+    );
   }
   if (micros > context.receivedAt + LIMITS.futureMicrosMax) {
-    throw new Refusal('time_in_future', 'time is more than an hour ahead of the server; check the clock that wrote it', '/time');
+    throw new Refusal(
+      'time_in_future',
+      'time is more than an hour ahead of the server; check the clock that wrote it',
+      '/time',
+    );
   }
   if (micros < context.oldest) {
     throw new Refusal(
@@ -168,7 +195,11 @@ function optionalName(members: Members, key: string, pointer: string): string | 
     throw new Refusal('invalid_field', `${key} must be a string that is not empty`, pointer);
   }
   if (value.length > LIMITS.nameLengthMax) {
-    throw new Refusal('invalid_field', `${key} has ${value.length} characters; at most ${LIMITS.nameLengthMax} are accepted`, pointer);
+    throw new Refusal(
+      'invalid_field',
+      `${key} has ${value.length} characters; at most ${LIMITS.nameLengthMax} are accepted`,
+      pointer,
+    );
   }
   if (CONTROL_CHARACTER.test(value) || !value.isWellFormed()) {
     throw new Refusal('invalid_field', `${key} must not contain control characters or lone surrogates`, pointer);

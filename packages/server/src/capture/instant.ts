@@ -1,7 +1,6 @@
 /** Instants as microseconds since 1970 in a safe integer (good until the year 2255). */
 
-const RFC3339 =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,12}))?([Zz]|[+-]\d{2}:\d{2})$/;
+const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,12}))?([Zz]|[+-]\d{2}:\d{2})$/;
 
 /** Earliest instant accepted: events of AI products, not of history. */
 const EARLIEST_MICROS = Date.UTC(2000, 0, 1) * 1000;

@@ -5,7 +5,14 @@ import { parseJsonExact } from './canonical.ts';
 
 /** A body that cannot be read at all; nothing in it was taken. */
 export type BodyProblem = {
-  readonly code: 'unsupported_encoding' | 'undecodable_body' | 'body_too_large' | 'unsupported_media_type' | 'malformed_json' | 'too_many_events' | 'no_events';
+  readonly code:
+    | 'unsupported_encoding'
+    | 'undecodable_body'
+    | 'body_too_large'
+    | 'unsupported_media_type'
+    | 'malformed_json'
+    | 'too_many_events'
+    | 'no_events';
   readonly status: 400 | 413 | 415;
   readonly detail: string;
 };
@@ -13,7 +20,9 @@ export type BodyProblem = {
 /** One line or element: parsed, or the reason why it is no JSON. */
 export type BodyItem = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly detail: string };
 
-export type ParsedBody = { readonly ok: true; readonly items: readonly BodyItem[] } | { readonly ok: false; readonly problem: BodyProblem };
+export type ParsedBody =
+  | { readonly ok: true; readonly items: readonly BodyItem[] }
+  | { readonly ok: false; readonly problem: BodyProblem };
 
 const decompressGzip = promisify(gunzip);
 const decompressZstd = promisify(zstdDecompress);
@@ -29,7 +38,10 @@ export async function decodeBody(body: Buffer, encoding: string | undefined): Pr
     const options = { maxOutputLength: LIMITS.bodyBytesMax };
     return name === 'gzip' ? await decompressGzip(body, options) : await decompressZstd(body, options);
   } catch (error) {
-    if (error instanceof RangeError || (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')) {
+    if (
+      error instanceof RangeError ||
+      (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
+    ) {
       return bodyTooLarge();
     }
     return { code: 'undecodable_body', status: 400, detail: `the body is not valid ${name}` };
@@ -37,7 +49,11 @@ export async function decodeBody(body: Buffer, encoding: string | undefined): Pr
 }
 
 function bodyTooLarge(): BodyProblem {
-  return { code: 'body_too_large', status: 413, detail: `the body is larger than ${LIMITS.bodyBytesMax} bytes; send smaller batches` };
+  return {
+    code: 'body_too_large',
+    status: 413,
+    detail: `the body is larger than ${LIMITS.bodyBytesMax} bytes; send smaller batches`,
+  };
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -91,7 +107,10 @@ function parseLines(text: string): ParsedBody {
     try {
       items.push({ ok: true, value: parseJsonExact(line) });
     } catch (error) {
-      items.push({ ok: false, detail: `the line is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : 'unreadable'}` });
+      items.push({
+        ok: false,
+        detail: `the line is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : 'unreadable'}`,
+      });
     }
   }
   return bounded(items);
@@ -100,7 +119,11 @@ function parseLines(text: string): ParsedBody {
 function bounded(items: readonly BodyItem[]): ParsedBody {
   if (items.length === 0) return refuse({ code: 'no_events', status: 400, detail: 'the body holds no event' });
   if (items.length > LIMITS.eventsMax) {
-    return refuse({ code: 'too_many_events', status: 413, detail: `at most ${LIMITS.eventsMax} events a request; send smaller batches` });
+    return refuse({
+      code: 'too_many_events',
+      status: 413,
+      detail: `at most ${LIMITS.eventsMax} events a request; send smaller batches`,
+    });
   }
   return { ok: true, items };
 }

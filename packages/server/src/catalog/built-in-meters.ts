@@ -15,10 +15,12 @@ function counter(key: string, unit: string): BuiltInMeter {
   return { key, unit, column: key, isDecimal: false };
 }
 
-export const TOKEN_METERS: readonly (BuiltInMeter & { readonly tokenClass: TokenClass })[] = TOKEN_CLASSES.map((tokenClass) => ({
-  ...counter(`${tokenClass}_tokens`, 'token'),
-  tokenClass,
-}));
+export const TOKEN_METERS: readonly (BuiltInMeter & { readonly tokenClass: TokenClass })[] = TOKEN_CLASSES.map(
+  (tokenClass) => ({
+    ...counter(`${tokenClass}_tokens`, 'token'),
+    tokenClass,
+  }),
+);
 
 export const BUILT_IN_METERS: readonly BuiltInMeter[] = [
   counter('requests', 'request'),
@@ -44,11 +46,17 @@ export const MONEY_METERS: readonly BuiltInMeter[] = [
 ];
 
 /** Position of each stored built-in meter in a rollup row, in the order of the columns. */
-export const ROLLUP_METERS: readonly BuiltInMeter[] = [...BUILT_IN_METERS, ...MONEY_METERS].filter((meter) => meter.column !== null);
+export const ROLLUP_METERS: readonly BuiltInMeter[] = [...BUILT_IN_METERS, ...MONEY_METERS].filter(
+  (meter) => meter.column !== null,
+);
 
-export const ROLLUP_POSITION: ReadonlyMap<string, number> = new Map(ROLLUP_METERS.map((meter, index) => [meter.key, index]));
+export const ROLLUP_POSITION: ReadonlyMap<string, number> = new Map(
+  ROLLUP_METERS.map((meter, index) => [meter.key, index]),
+);
 
-const BY_KEY: ReadonlyMap<string, BuiltInMeter> = new Map([...BUILT_IN_METERS, ...MONEY_METERS].map((meter) => [meter.key, meter]));
+const BY_KEY: ReadonlyMap<string, BuiltInMeter> = new Map(
+  [...BUILT_IN_METERS, ...MONEY_METERS].map((meter) => [meter.key, meter]),
+);
 
 export function builtInMeter(key: string): BuiltInMeter | undefined {
   return BY_KEY.get(key);

@@ -8,7 +8,10 @@ export type Aggregation = (typeof AGGREGATIONS)[number];
 
 const path = z
   .string()
-  .regex(/^(type|source|subject|data(\.[A-Za-z0-9_-]{1,64}){1,6})$/, 'a path such as data.properties.seconds, type, source or subject');
+  .regex(
+    /^(type|source|subject|data(\.[A-Za-z0-9_-]{1,64}){1,6})$/,
+    'a path such as data.properties.seconds, type, source or subject',
+  );
 
 export const meterSchema = z
   .strictObject({

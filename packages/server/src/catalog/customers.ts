@@ -31,7 +31,11 @@ export class CustomerCache {
 type Row = { id: bigint; external_id: string; time_zone: string; rate_card: string | null };
 
 /** Finds customers by external id, creating provisional ones for names never seen (DESIGN section 9). */
-export async function resolveCustomers(db: Queryable, environmentId: number, externalIds: readonly string[]): Promise<BilledCustomer[]> {
+export async function resolveCustomers(
+  db: Queryable,
+  environmentId: number,
+  externalIds: readonly string[],
+): Promise<BilledCustomer[]> {
   const sorted = [...externalIds].sort();
   const inserted = db.query({
     name: 'provisional_customers',

@@ -29,7 +29,10 @@ export const DEFAULT_CARD = 'default';
 const compiledCards = new Map<number, CompiledRateCard>();
 
 export async function loadSnapshot(db: Queryable, environmentId: number): Promise<CatalogSnapshot> {
-  const revision = await db.query<{ catalog_revision: bigint }>('select catalog_revision from environment where id = $1', [environmentId]);
+  const revision = await db.query<{ catalog_revision: bigint }>(
+    'select catalog_revision from environment where id = $1',
+    [environmentId],
+  );
   const meters = await db.query<{ id: bigint; key: string; spec: unknown }>(
     'select id, key, spec from meter where environment_id = $1 and archived_at is null order by id',
     [environmentId],

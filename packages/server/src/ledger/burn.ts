@@ -3,7 +3,10 @@ import { AMOUNT_PLACES, type Currency, type Decimal, scaled } from '@ergon/exact
 /** Amounts inside the ledger: whole units of 10^-12 of the currency. */
 export type LedgerUnits = bigint;
 
-const UNITS_PER_PLACE: readonly bigint[] = Array.from({ length: AMOUNT_PLACES + 1 }, (_, places) => 10n ** BigInt(places));
+const UNITS_PER_PLACE: readonly bigint[] = Array.from(
+  { length: AMOUNT_PLACES + 1 },
+  (_, places) => 10n ** BigInt(places),
+);
 
 /** @throws RangeError when the amount has more than 12 decimals: amounts are rounded before they reach the ledger. */
 export function ledgerUnits(amount: Decimal): LedgerUnits {
@@ -39,7 +42,11 @@ export type OpenGrant = {
 };
 
 /** What is being paid for: eligibility of a grant is decided on it. */
-export type Purpose = { readonly meter: string; readonly feature: string | undefined; readonly model: string | undefined };
+export type Purpose = {
+  readonly meter: string;
+  readonly feature: string | undefined;
+  readonly model: string | undefined;
+};
 
 /** A part of one amount and who bears it: a grant, or `null` for the customer's receivable. */
 export type Share = { readonly accountId: number | null; readonly units: LedgerUnits };
@@ -69,7 +76,10 @@ export function isEligible(grant: OpenGrant, purpose: Purpose): boolean {
   const { features, meters, models } = grant.eligibility;
   if (features !== undefined && (purpose.feature === undefined || !features.includes(purpose.feature))) return false;
   if (meters !== undefined && !meters.includes(purpose.meter)) return false;
-  return models === undefined || (purpose.model !== undefined && models.some((pattern) => matchesModel(pattern, purpose.model ?? '')));
+  return (
+    models === undefined ||
+    (purpose.model !== undefined && models.some((pattern) => matchesModel(pattern, purpose.model ?? '')))
+  );
 }
 
 function matchesModel(pattern: string, model: string): boolean {
@@ -88,7 +98,8 @@ export function burn(grants: readonly OpenGrant[], units: LedgerUnits, purpose: 
   let left = units;
   for (const grant of grants) {
     if (left === 0n) break;
-    if (grant.available <= 0n || grant.effectiveAt > at || (grant.expiresAt !== null && grant.expiresAt <= at)) continue;
+    if (grant.available <= 0n || grant.effectiveAt > at || (grant.expiresAt !== null && grant.expiresAt <= at))
+      continue;
     if (!isEligible(grant, purpose)) continue;
     const taken = grant.available < left ? grant.available : left;
     grant.available -= taken;

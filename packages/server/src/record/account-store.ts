@@ -1,6 +1,13 @@
 import { type Currency, currency, decimal, parseDecimal, toText, ZERO } from '@ergon/exact';
 import { microsFromPostgres } from '../capture/instant.ts';
-import { burnOrder, type Eligibility, type LedgerUnits, ledgerDecimal, ledgerUnits, type OpenGrant } from '../ledger/burn.ts';
+import {
+  burnOrder,
+  type Eligibility,
+  type LedgerUnits,
+  ledgerDecimal,
+  ledgerUnits,
+  type OpenGrant,
+} from '../ledger/burn.ts';
 import type { Queryable } from '../store/database.ts';
 import { int8Array, textArray } from '../store/pg-arrays.ts';
 import { type AccumulatorState, readAccumulator, type StoredAccumulator, writeAccumulator } from './accumulate.ts';
@@ -33,7 +40,11 @@ type AccountRow = {
 };
 
 /** Makes sure the rows to be locked exist. Idempotent; sorted, so that it cannot deadlock with itself. */
-export function ensureAccumulators(db: Queryable, environmentId: number, keys: readonly AccumulatorKey[]): Promise<unknown> {
+export function ensureAccumulators(
+  db: Queryable,
+  environmentId: number,
+  keys: readonly AccumulatorKey[],
+): Promise<unknown> {
   return db.query({
     name: 'ensure_accumulators',
     text: `insert into accumulator (environment_id, customer_id, card_version_id, period, totals)
@@ -42,7 +53,11 @@ export function ensureAccumulators(db: Queryable, environmentId: number, keys: r
   });
 }
 
-export function ensureReceivables(db: Queryable, environmentId: number, customers: readonly { id: number; currency: string }[]): Promise<unknown> {
+export function ensureReceivables(
+  db: Queryable,
+  environmentId: number,
+  customers: readonly { id: number; currency: string }[],
+): Promise<unknown> {
   return db.query({
     name: 'ensure_receivables',
     text: `insert into account (environment_id, kind, customer_id, currency, balance)
@@ -57,14 +72,16 @@ export async function lockAccumulators(
   environmentId: number,
   keys: readonly AccumulatorKey[],
 ): Promise<(AccumulatorKey & { totals: StoredTotals })[]> {
-  const result = await db.query<{ customer_id: bigint; card_version_id: bigint; period: string; totals: StoredTotals }>({
-    name: 'lock_accumulators',
-    text: `select a.customer_id, a.card_version_id, a.period, a.totals
+  const result = await db.query<{ customer_id: bigint; card_version_id: bigint; period: string; totals: StoredTotals }>(
+    {
+      name: 'lock_accumulators',
+      text: `select a.customer_id, a.card_version_id, a.period, a.totals
       from accumulator a join unnest($2::int8[], $3::int8[], $4::text[]) as k(c, v, p)
         on a.customer_id = k.c and a.card_version_id = k.v and a.period = k.p::date
       where a.environment_id = $1 order by 1, 2, 3 for update of a`,
-    values: [environmentId, ...keyArrays(keys)],
-  });
+      values: [environmentId, ...keyArrays(keys)],
+    },
+  );
   return result.rows.map((row) => ({
     customerId: Number(row.customer_id),
     cardVersionId: Number(row.card_version_id),
@@ -93,7 +110,10 @@ export async function lockAccounts(
       order by a.id for update of a`,
     values: [environmentId, int8Array(customerIds), isReversing],
   });
-  const byCustomer = new Map<number, { grants: OpenGrant[]; receivables: Map<Currency, number>; expired: Set<number> }>();
+  const byCustomer = new Map<
+    number,
+    { grants: OpenGrant[]; receivables: Map<Currency, number>; expired: Set<number> }
+  >();
   for (const row of result.rows) {
     const id = Number(row.customer_id);
     let accounts = byCustomer.get(id);
@@ -131,7 +151,11 @@ export function openRow(key: AccumulatorKey, totals: StoredTotals): AccumulatorR
   return { ...key, buckets, isChanged: false };
 }
 
-export function writeAccumulators(db: Queryable, environmentId: number, rows: readonly AccumulatorRow[]): Promise<unknown> {
+export function writeAccumulators(
+  db: Queryable,
+  environmentId: number,
+  rows: readonly AccumulatorRow[],
+): Promise<unknown> {
   return db.query({
     name: 'write_accumulators',
     text: `update accumulator a set totals = k.t::json
@@ -148,14 +172,22 @@ function storedTotals(buckets: ReadonlyMap<string, AccumulatorState>): string {
 }
 
 /** Adds to balances: `units` is negative for a debit. The floors of DESIGN section 9 are checked by the table. */
-export function changeBalances(db: Queryable, environmentId: number, changes: ReadonlyMap<number, LedgerUnits>): Promise<unknown> {
+export function changeBalances(
+  db: Queryable,
+  environmentId: number,
+  changes: ReadonlyMap<number, LedgerUnits>,
+): Promise<unknown> {
   const rows = [...changes].filter(([, units]) => units !== 0n).sort(([a], [b]) => a - b);
   if (rows.length === 0) return Promise.resolve();
   return db.query({
     name: 'change_balances',
     text: `update account a set balance = a.balance + k.u::numeric from unnest($2::int8[], $3::text[]) as k(i, u)
       where a.environment_id = $1 and a.id = k.i`,
-    values: [environmentId, int8Array(rows.map(([id]) => id)), textArray(rows.map(([, units]) => toText(ledgerDecimal(units))))],
+    values: [
+      environmentId,
+      int8Array(rows.map(([id]) => id)),
+      textArray(rows.map(([, units]) => toText(ledgerDecimal(units)))),
+    ],
   });
 }
 

@@ -1,4 +1,17 @@
-import { add, type Decimal, decimal, divide, larger, multiply, ONE, parseDecimal, scaled, smaller, toText, ZERO } from '@ergon/exact';
+import {
+  add,
+  type Decimal,
+  decimal,
+  divide,
+  larger,
+  multiply,
+  ONE,
+  parseDecimal,
+  scaled,
+  smaller,
+  toText,
+  ZERO,
+} from '@ergon/exact';
 import type { Aggregation } from '../catalog/custom-meter.ts';
 
 /**
@@ -19,7 +32,13 @@ export type AccumulatorState = {
 };
 
 /** An accumulator as it is stored: short names, because every customer's row carries many. */
-export type StoredAccumulator = { readonly q: string; readonly a: string; readonly s?: string; readonly n?: number; readonly o?: string };
+export type StoredAccumulator = {
+  readonly q: string;
+  readonly a: string;
+  readonly s?: string;
+  readonly n?: number;
+  readonly o?: string;
+};
 
 export function emptyAccumulator(): AccumulatorState {
   return { quantity: ZERO, charged: ZERO, total: undefined, count: 0, order: undefined };

@@ -21,7 +21,8 @@ export class DimensionSets {
 
   usage(dimensions: Readonly<Record<string, string | undefined>>, currency: string | undefined): DimensionSet {
     let text = '';
-    for (const name of USAGE_DIMENSIONS) text += `${name === 'currency' ? (currency ?? '') : (dimensions[name] ?? '')}\u0000`;
+    for (const name of USAGE_DIMENSIONS)
+      text += `${name === 'currency' ? (currency ?? '') : (dimensions[name] ?? '')}\u0000`;
     const known = this.#byText.get(text);
     if (known !== undefined) return known;
     const members: Record<string, string> = {};

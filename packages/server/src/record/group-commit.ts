@@ -5,7 +5,10 @@ import { type AfterCommit, type RecordServices, recordGroup } from './transactio
 import type { PendingRequest } from './types.ts';
 
 /** Why a request could not be recorded. Nothing of it was kept, unless `maybe_recorded`: then sending it again is safe. */
-export type RecordFailure = { readonly reason: 'overloaded' | 'unavailable' | 'maybe_recorded' | 'failed'; readonly cause?: unknown };
+export type RecordFailure = {
+  readonly reason: 'overloaded' | 'unavailable' | 'maybe_recorded' | 'failed';
+  readonly cause?: unknown;
+};
 
 export type RecordOutcome = { readonly ok: true } | { readonly ok: false; readonly failure: RecordFailure };
 
@@ -49,7 +52,8 @@ export class GroupCommit {
   /** Records a request's events; resolves after the commit that made them durable, never before. */
   submit(environmentId: number, request: PendingRequest): Promise<RecordOutcome> {
     if (this.#isClosed) return Promise.resolve({ ok: false, failure: { reason: 'unavailable' } });
-    if (this.#queued >= LIMITS.queuedRequestsMax) return Promise.resolve({ ok: false, failure: { reason: 'overloaded' } });
+    if (this.#queued >= LIMITS.queuedRequestsMax)
+      return Promise.resolve({ ok: false, failure: { reason: 'overloaded' } });
     const key = request.hasVoid ? `${environmentId}|void` : `${environmentId}|${laneOf(request, this.#options.lanes)}`;
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
@@ -109,7 +113,11 @@ export class GroupCommit {
     }
   }
 
-  async #attempt(environmentId: number, requests: readonly PendingRequest[], isExclusive: boolean): Promise<RecordOutcome> {
+  async #attempt(
+    environmentId: number,
+    requests: readonly PendingRequest[],
+    isExclusive: boolean,
+  ): Promise<RecordOutcome> {
     const startedAt = performance.now();
     let isCommitting = false;
     try {
@@ -136,7 +144,8 @@ export class GroupCommit {
       return { ok: true };
     } catch (cause) {
       this.#options.onFailure?.(cause);
-      if (isConnectionLost(cause)) return { ok: false, failure: { reason: isCommitting ? 'maybe_recorded' : 'unavailable', cause } };
+      if (isConnectionLost(cause))
+        return { ok: false, failure: { reason: isCommitting ? 'maybe_recorded' : 'unavailable', cause } };
       return { ok: false, failure: { reason: 'failed', cause } };
     }
   }

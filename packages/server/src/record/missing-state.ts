@@ -27,10 +27,16 @@ export function noFacts(): MissingFacts {
   };
 }
 
-export async function loadMissing(db: Queryable, environmentId: number, missing: MissingState, facts: MissingFacts): Promise<void> {
+export async function loadMissing(
+  db: Queryable,
+  environmentId: number,
+  missing: MissingState,
+  facts: MissingFacts,
+): Promise<void> {
   for (const { row, bucket } of missing.debits) {
     const key = keyOf(row, bucket);
-    if (!facts.debitsByBucket.has(key)) facts.debitsByBucket.set(key, await standingDebits(db, environmentId, { ...row, bucket }));
+    if (!facts.debitsByBucket.has(key))
+      facts.debitsByBucket.set(key, await standingDebits(db, environmentId, { ...row, bucket }));
   }
   const byBucket = new Map<string, MissingState['values'][number][]>();
   for (const one of missing.values) {
@@ -47,7 +53,11 @@ export async function loadMissing(db: Queryable, environmentId: number, missing:
 }
 
 /** Values inserted are the ones never seen before: the insert is the question (DESIGN section 9). */
-async function insertValues(db: Queryable, environmentId: number, values: MissingState['values']): Promise<Set<string>> {
+async function insertValues(
+  db: Queryable,
+  environmentId: number,
+  values: MissingState['values'],
+): Promise<Set<string>> {
   const first = values[0];
   if (first === undefined) return new Set();
   const result = await db.query<{ value: string }>({

@@ -5,8 +5,6 @@ import type { NewPosting } from './account-store.ts';
 import type { GroupRating } from './rate-group.ts';
 import type { RecordServices } from './transaction.ts';
 
-
-
 /**
  * Turns the shares of a rating into postings and balance changes. Usage: debit the grant or the receivable, credit revenue.
  * Reversal: debit revenue, credit what was debited; the share of a grant that has expired since goes to the customer's
@@ -24,13 +22,18 @@ export async function newPostings(
   const pending = [...rating.postings.values()].filter((posting) => posting.units !== 0n);
   if (pending.length === 0) return { postings, balances };
   const expired = pending.some((posting) => posting.isReversal)
-    ? await expiredAccounts(client, environmentId, pending.flatMap((posting) => (posting.accountId === null ? [] : [posting.accountId])))
+    ? await expiredAccounts(
+        client,
+        environmentId,
+        pending.flatMap((posting) => (posting.accountId === null ? [] : [posting.accountId])),
+      )
     : new Set<number>();
   for (const posting of pending) {
     const { row, currency, isReversal } = posting;
     const revenue = await services.revenueAccount(environmentId, currency);
     const own = posting.accountId ?? rating.receivableAccount(row.customerId, currency);
-    const target = isReversal && expired.has(own) ? await customerCredit(client, environmentId, row.customerId, currency) : own;
+    const target =
+      isReversal && expired.has(own) ? await customerCredit(client, environmentId, row.customerId, currency) : own;
     const units = isReversal ? -posting.units : posting.units;
     postings.push({
       customerId: row.customerId,
@@ -60,7 +63,12 @@ async function expiredAccounts(client: Client, environmentId: number, ids: reado
   return new Set(result.rows.map((row) => Number(row.id)));
 }
 
-async function customerCredit(client: Client, environmentId: number, customerId: number, currency: Currency): Promise<number> {
+async function customerCredit(
+  client: Client,
+  environmentId: number,
+  customerId: number,
+  currency: Currency,
+): Promise<number> {
   const result = await client.query<{ id: bigint }>(
     `insert into account (environment_id, kind, customer_id, currency, balance) values ($1, 'customer_credit', $2, $3, 0)
      on conflict (environment_id, customer_id, kind, currency) where kind in ('receivable', 'customer_credit')

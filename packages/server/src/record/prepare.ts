@@ -71,7 +71,12 @@ export function prepareEvent(event: CapturedEvent, catalog: CatalogSnapshot): Pr
 }
 
 function hasUsage(event: CapturedEvent): boolean {
-  return event.type === 'llm.call' || event.type === 'embedding.call' || event.data.usage !== undefined || event.data.tokens !== undefined;
+  return (
+    event.type === 'llm.call' ||
+    event.type === 'embedding.call' ||
+    event.data.usage !== undefined ||
+    event.data.tokens !== undefined
+  );
 }
 
 function usageOf(event: CapturedEvent): UsageRecord {
@@ -85,7 +90,12 @@ function usageOf(event: CapturedEvent): UsageRecord {
   });
 }
 
-function addCall(event: CapturedEvent, usage: UsageRecord | undefined, quantities: BuiltInQuantity[], flags: UsageFlag[]): void {
+function addCall(
+  event: CapturedEvent,
+  usage: UsageRecord | undefined,
+  quantities: BuiltInQuantity[],
+  flags: UsageFlag[],
+): void {
   add(quantities, 'requests', 1n);
   if (event.status !== 'ok') add(quantities, 'errors', 1n);
   if (event.attempt > 1) add(quantities, 'retries', 1n);
@@ -103,7 +113,8 @@ function addCall(event: CapturedEvent, usage: UsageRecord | undefined, quantitie
   const pages = usage.units.pages;
   if (pages !== undefined) {
     const quantity = parseDecimal(pages);
-    if (quantity !== undefined) quantities.push({ meter: 'pages', position: ROLLUP_POSITION.get('pages') ?? -1, quantity });
+    if (quantity !== undefined)
+      quantities.push({ meter: 'pages', position: ROLLUP_POSITION.get('pages') ?? -1, quantity });
   }
 }
 
@@ -117,7 +128,13 @@ function add(quantities: BuiltInQuantity[], meter: string, quantity: bigint | un
   quantities.push({ meter, position: ROLLUP_POSITION.get(meter) ?? -1, quantity: decimal(quantity) });
 }
 
-function addDecimal(event: CapturedEvent, quantities: BuiltInQuantity[], meter: string, field: string, flags: UsageFlag[]): void {
+function addDecimal(
+  event: CapturedEvent,
+  quantities: BuiltInQuantity[],
+  meter: string,
+  field: string,
+  flags: UsageFlag[],
+): void {
   const raw = event.data[field];
   if (raw === undefined || raw === null) return;
   const quantity = quantityOf(raw);
@@ -178,7 +195,8 @@ function dimensionsOf(event: CapturedEvent, usage: UsageRecord | undefined): Rec
   if (typeof properties === 'object' && properties !== null && !Array.isArray(properties)) {
     for (const [name, value] of Object.entries(properties)) {
       const scalar = scalarText(value);
-      if (scalar === undefined || scalar.length > 256 || dimensions[name] !== undefined || name === 'token_class') continue;
+      if (scalar === undefined || scalar.length > 256 || dimensions[name] !== undefined || name === 'token_class')
+        continue;
       dimensions[name] = scalar;
     }
     dimensions.service_tier ??= dimensions.tier;

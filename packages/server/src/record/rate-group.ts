@@ -1,5 +1,5 @@
 import { type Currency, type Decimal, ONE, toText, ZERO } from '@ergon/exact';
-import type { CompiledPrice, CumulativeRate } from '@ergon/rating';
+import type { Bucket, CompiledPrice } from '@ergon/rating';
 import type { BillingMonth } from '../catalog/billing-month.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
 import type { CardVersion } from '../catalog/snapshot.ts';
@@ -57,13 +57,17 @@ export type PendingPosting = {
   readonly isReversal: boolean;
 };
 
-export type RatedEvent = { readonly lines: RatedLine[]; readonly unrated: [string, string, string][]; charge: LedgerUnits };
+export type RatedEvent = {
+  readonly lines: RatedLine[];
+  readonly unrated: [string, string, string][];
+  charge: LedgerUnits;
+};
 
 type Line = {
   readonly meter: string;
   readonly price: CompiledPrice;
   readonly bucket: string;
-  readonly rate: CumulativeRate;
+  readonly cell: Bucket;
   readonly quantity: Decimal;
 };
 
@@ -94,7 +98,8 @@ export class GroupRating {
     }
     const row = this.#context.accumulators(customerId, version, month);
     this.#rateBuiltIn(event, row, version, rated);
-    for (const contribution of event.contributions) this.#rateContribution(event, contribution, row, version, month, rated);
+    for (const contribution of event.contributions)
+      this.#rateContribution(event, contribution, row, version, month, rated);
     return rated;
   }
 
@@ -110,7 +115,8 @@ export class GroupRating {
       event.dimensions.token_class = tokenClass;
       const price = version.card.priceFor(meter, event.dimensions);
       if (price === undefined) {
-        if (tokenClass !== undefined && !pricesTotal(version, event)) rated.unrated.push([meter, toText(quantity), 'no_price']);
+        if (tokenClass !== undefined && !pricesTotal(version, event))
+          rated.unrated.push([meter, toText(quantity), 'no_price']);
         continue;
       }
       if (price.isFree) continue;
@@ -119,8 +125,14 @@ export class GroupRating {
         rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
         continue;
       }
-      const line: Line = { meter, price, bucket: `${price.key}/${cell.key}`, rate: cell.rate, quantity };
-      const increment: Increment = { aggregation: 'sum', value: quantity, order: '', secondsHeld: ZERO, isNewValue: false };
+      const line: Line = { meter, price, bucket: `${price.key}/${cell.key}`, cell, quantity };
+      const increment: Increment = {
+        aggregation: 'sum',
+        value: quantity,
+        order: '',
+        secondsHeld: ZERO,
+        isNewValue: false,
+      };
       this.#charge(event, line, increment, row, version, rated);
     }
     event.dimensions.token_class = undefined;
@@ -155,7 +167,7 @@ export class GroupRating {
         isAbsorbed(event, price) === undefined &&
         this.#isNewValue(row, bucket, contribution.distinct),
     };
-    this.#charge(event, { meter, price, bucket, rate: cell.rate, quantity }, increment, row, version, rated);
+    this.#charge(event, { meter, price, bucket, cell, quantity }, increment, row, version, rated);
   }
 
   #isNewValue(row: AccumulatorRow, bucket: string, distinct: string): boolean {
@@ -186,11 +198,16 @@ export class GroupRating {
     row.buckets.set(line.bucket, state);
     row.isChanged = true;
     const after = accumulate(state, increment);
-    const amount = marginal(line, before, after);
+    const amount = price(line, state, before, after);
     state.charged = addAmount(state.charged, amount);
     const units = ledgerUnits(amount);
     rated.charge += units;
-    const shares = units > 0n ? this.#burn(event, line, units, row, version) : units < 0n ? this.#takeBack(row, line.bucket, -units) : [];
+    const shares =
+      units > 0n
+        ? this.#burn(event, line, units, row, version)
+        : units < 0n
+          ? this.#takeBack(row, line.bucket, -units)
+          : [];
     for (const share of shares) this.#post(row, line.bucket, version.card.currency, share);
     rated.lines.push({
       meter: line.meter,
@@ -203,7 +220,13 @@ export class GroupRating {
     });
   }
 
-  #burn(event: PreparedEvent, line: Line, units: LedgerUnits, row: AccumulatorRow, version: CardVersion): readonly Share[] {
+  #burn(
+    event: PreparedEvent,
+    line: Line,
+    units: LedgerUnits,
+    row: AccumulatorRow,
+    version: CardVersion,
+  ): readonly Share[] {
     const { grants } = this.#context.accounts(row.customerId);
     const { currency } = version.card;
     const { feature, model } = event.dimensions;
@@ -273,15 +296,20 @@ function drain(debits: Debit[], units: LedgerUnits, shares: Share[]): LedgerUnit
   return left;
 }
 
-function marginal(line: Line, before: Decimal, after: Decimal): Decimal {
-  switch (line.price.timing) {
-    case 'per_event':
-      return line.rate.marginal(ZERO, line.quantity);
-    case 'cumulative':
-      return line.rate.marginal(before, after);
-    case 'at_close':
-      return ZERO;
-  }
+/** What this quantity costs, given what came before it in its bucket. */
+function price(line: Line, state: AccumulatorState, before: Decimal, after: Decimal): Decimal {
+  const { timing } = line.price;
+  const { rate, perEvent } = line.cell;
+  if (timing === 'at_close') return ZERO;
+  if (timing === 'cumulative') return rate.marginal(before, after);
+  if (perEvent === undefined) return rate.marginal(ZERO, line.quantity);
+  const next = perEvent.next(
+    { events: BigInt(state.count), quantity: before, amount: state.total ?? ZERO },
+    line.quantity,
+  );
+  state.count = Number(next.state.events);
+  state.total = next.state.amount;
+  return next.charge.amount;
 }
 
 function addAmount(a: Decimal, b: Decimal): Decimal {
@@ -297,7 +325,15 @@ function isAbsorbed(event: PreparedEvent, price: CompiledPrice): 'failed_call' |
 
 function unchanged(line: Line, before: Decimal): RatedLine {
   const held = toText(before);
-  return { meter: line.meter, bucket: line.bucket, quantity: toText(line.quantity), before: held, after: held, amount: '0', shares: [] };
+  return {
+    meter: line.meter,
+    bucket: line.bucket,
+    quantity: toText(line.quantity),
+    before: held,
+    after: held,
+    amount: '0',
+    shares: [],
+  };
 }
 
 function pricesTotal(version: CardVersion, event: PreparedEvent): boolean {
@@ -309,4 +345,3 @@ export function orderKey(event: PreparedEvent): string {
   const { occurredAt, source, id } = event.event;
   return `${String(occurredAt).padStart(16, '0')}\u0001${source}\u0001${id}`;
 }
-

@@ -46,7 +46,13 @@ export class RollupSums {
   readonly #meters = new Map<string, MeterRow>();
   readonly #values = new Map<string, { row: MeterRow; value: string }>();
 
-  addUsage(event: PreparedEvent, customerId: number, dimensionSetId: string, money: EventMoney, sign: 1 | -1 = 1): void {
+  addUsage(
+    event: PreparedEvent,
+    customerId: number,
+    dimensionSetId: string,
+    money: EventMoney,
+    sign: 1 | -1 = 1,
+  ): void {
     const minute = minuteOf(event.event.occurredAt);
     const key = `${customerId}|${minute}|${dimensionSetId}`;
     let row = this.#usage.get(key);
@@ -56,7 +62,8 @@ export class RollupSums {
     }
     for (const { position, quantity } of event.quantities) {
       if (position < 0) continue;
-      if (ROLLUP_METERS[position]?.isDecimal === true) addDecimal(row, position, sign === 1 ? quantity : scaled(-quantity.coefficient, quantity.scale));
+      if (ROLLUP_METERS[position]?.isDecimal === true)
+        addDecimal(row, position, sign === 1 ? quantity : scaled(-quantity.coefficient, quantity.scale));
       else row.counts[position] = (row.counts[position] ?? 0) + sign * Number(quantity.coefficient);
     }
     if (money.charge !== null) addDecimal(row, CHARGE, ledgerDecimal(money.charge));
@@ -138,9 +145,15 @@ function usageStatement(positions: readonly number[]): { name: string; text: str
   let text = usageStatements.get(name);
   if (text === undefined) {
     const columns = positions.map((position) => ROLLUP_METERS[position]?.column ?? '');
-    const sources = positions.map((position, index) => `$${index + 5}::${ROLLUP_METERS[position]?.isDecimal === true ? 'text[]' : 'int8[]'}`);
-    const selected = positions.map((position, index) => (ROLLUP_METERS[position]?.isDecimal === true ? `v${index}::numeric` : `v${index}`));
-    const updates = columns.map((column) => `${column} = coalesce(u.${column} + coalesce(excluded.${column}, 0), excluded.${column})`);
+    const sources = positions.map(
+      (position, index) => `$${index + 5}::${ROLLUP_METERS[position]?.isDecimal === true ? 'text[]' : 'int8[]'}`,
+    );
+    const selected = positions.map((position, index) =>
+      ROLLUP_METERS[position]?.isDecimal === true ? `v${index}::numeric` : `v${index}`,
+    );
+    const updates = columns.map(
+      (column) => `${column} = coalesce(u.${column} + coalesce(excluded.${column}, 0), excluded.${column})`,
+    );
     text = `insert into usage_rollup as u (environment_id, customer_id, minute, dimension_set_id, ${columns.join(', ')})
       select $1, c, m, d, ${selected.join(', ')}
       from unnest($2::int8[], $3::timestamptz[], $4::uuid[], ${sources.join(', ')})
@@ -211,7 +224,11 @@ function writeMeters(db: Queryable, environmentId: number, rows: readonly MeterR
   });
 }
 
-function writeValues(db: Queryable, environmentId: number, values: readonly { row: MeterRow; value: string }[]): Promise<unknown> {
+function writeValues(
+  db: Queryable,
+  environmentId: number,
+  values: readonly { row: MeterRow; value: string }[],
+): Promise<unknown> {
   return db.query({
     name: 'meter_value',
     text: `insert into meter_value (environment_id, meter_id, customer_id, minute, dimension_set_id, value)

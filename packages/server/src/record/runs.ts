@@ -5,7 +5,15 @@ import type { Queryable } from '../store/database.ts';
 import { instantArray, int8Array, textArray } from '../store/pg-arrays.ts';
 import type { PreparedEvent } from './prepare.ts';
 
-const COUNTS = ['requests', 'errors', 'retries', 'input_tokens', 'cached_tokens', 'output_tokens', 'tool_calls'] as const;
+const COUNTS = [
+  'requests',
+  'errors',
+  'retries',
+  'input_tokens',
+  'cached_tokens',
+  'output_tokens',
+  'tool_calls',
+] as const;
 type CountName = (typeof COUNTS)[number];
 
 const COUNT_OF_METER: Readonly<Record<string, CountName>> = {
@@ -52,7 +60,14 @@ export class RunSums {
     return this.#runs.size === 0;
   }
 
-  add(event: PreparedEvent, customerId: number, charge: bigint, currency: string | undefined, cost: Decimal | null, sign: 1 | -1 = 1): void {
+  add(
+    event: PreparedEvent,
+    customerId: number,
+    charge: bigint,
+    currency: string | undefined,
+    cost: Decimal | null,
+    sign: 1 | -1 = 1,
+  ): void {
     const { data, occurredAt } = event.event;
     if (typeof data.run_id !== 'string') return;
     let run = this.#runs.get(data.run_id);
@@ -90,7 +105,11 @@ export class RunSums {
   }
 
   /** Ancestors of each run that names a parent, nearest first; a parent that would close a cycle or pass the depth is dropped. */
-  async #ancestors(db: Queryable, environmentId: number, runs: readonly RunSum[]): Promise<Map<string, readonly string[]>> {
+  async #ancestors(
+    db: Queryable,
+    environmentId: number,
+    runs: readonly RunSum[],
+  ): Promise<Map<string, readonly string[]>> {
     const parents = new Set(runs.flatMap((run) => (run.parentId === undefined ? [] : [run.parentId])));
     const known = new Map<string, readonly string[]>();
     if (parents.size === 0) return known;
@@ -172,7 +191,12 @@ const UPSERT = `insert into run as r (environment_id, id, parent_id, ancestors, 
     currency = coalesce(r.currency, excluded.currency),
     provider_cost = r.provider_cost + excluded.provider_cost`;
 
-function upsert(db: Queryable, environmentId: number, runs: readonly RunSum[], ancestors: ReadonlyMap<string, readonly string[]>): Promise<unknown> {
+function upsert(
+  db: Queryable,
+  environmentId: number,
+  runs: readonly RunSum[],
+  ancestors: ReadonlyMap<string, readonly string[]>,
+): Promise<unknown> {
   return db.query({
     name: 'run_upsert',
     text: UPSERT,

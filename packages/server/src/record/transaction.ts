@@ -116,7 +116,12 @@ function distinct(requests: readonly PendingRequest[]): { candidates: Candidate[
 
 type Claim = { readonly revision: bigint; readonly blockId: bigint; readonly fresh: number };
 
-async function claimIdentities(client: Client, environmentId: number, isExclusive: boolean, candidates: readonly Candidate[]): Promise<Claim> {
+async function claimIdentities(
+  client: Client,
+  environmentId: number,
+  isExclusive: boolean,
+  candidates: readonly Candidate[],
+): Promise<Claim> {
   const result = await client.query<{ catalog_revision: bigint; block_id: bigint; fresh: number }>({
     name: 'claim',
     text: 'select catalog_revision, block_id, fresh from ergon_claim($1, $2, $3::uuid[], $4::uuid[])',
@@ -152,7 +157,8 @@ async function settleFates(
   const isFresh = candidates.map(({ request, position, event }) => {
     const body = bodies.get(event.identity);
     const fates = requests[request]?.fates;
-    if (fates !== undefined) fates[position] = body === undefined ? 'accepted' : body === event.bodyHash ? 'duplicate' : 'conflict';
+    if (fates !== undefined)
+      fates[position] = body === undefined ? 'accepted' : body === event.bodyHash ? 'duplicate' : 'conflict';
     return body === undefined;
   });
   for (const { request, position, isSameBody } of repeated) {
@@ -166,7 +172,9 @@ async function settleFates(
 }
 
 async function logConflicts(client: Client, environmentId: number, requests: readonly PendingRequest[]): Promise<void> {
-  const conflicts = requests.flatMap((request) => request.events.filter((_, position) => request.fates[position] === 'conflict')).slice(0, 100);
+  const conflicts = requests
+    .flatMap((request) => request.events.filter((_, position) => request.fates[position] === 'conflict'))
+    .slice(0, 100);
   if (conflicts.length === 0) return;
   await client.query({
     name: 'conflicts',
@@ -197,7 +205,8 @@ async function attribute(
   }
   const found = new Map<string, BilledCustomer>();
   if (unknown.size > 0) {
-    for (const customer of await resolveCustomers(client, environmentId, [...unknown])) found.set(customer.externalId, customer);
+    for (const customer of await resolveCustomers(client, environmentId, [...unknown]))
+      found.set(customer.externalId, customer);
     afterCommit.push(() => {
       for (const customer of found.values()) cached.set(customer.externalId, customer);
     });
@@ -224,7 +233,14 @@ class GroupWriter {
   readonly #now: number;
   readonly #afterCommit: AfterCommit;
 
-  constructor(client: Client, services: RecordServices, environmentId: number, blockId: bigint, now: number, afterCommit: AfterCommit) {
+  constructor(
+    client: Client,
+    services: RecordServices,
+    environmentId: number,
+    blockId: bigint,
+    now: number,
+    afterCommit: AfterCommit,
+  ) {
     this.#client = client;
     this.#services = services;
     this.#environmentId = environmentId;
@@ -258,7 +274,13 @@ class GroupWriter {
         span.to = Math.max(span.to, occurredAt);
       }
     });
-    const { postings, balances } = await newPostings(this.#client, this.#services, this.#environmentId, this.#blockId, rating);
+    const { postings, balances } = await newPostings(
+      this.#client,
+      this.#services,
+      this.#environmentId,
+      this.#blockId,
+      rating,
+    );
     const changed = rows.filter((row) => row.isChanged);
     const writes: Promise<unknown>[] = [];
     if (changed.length > 0) writes.push(writeAccumulators(this.#client, this.#environmentId, changed));
@@ -272,13 +294,19 @@ class GroupWriter {
   }
 
   /** Locks totals and balances, then rates until nothing is missing. */
-  async #rate(events: readonly (Attributed | null)[]): Promise<{ rating: GroupRating; rows: AccumulatorRow[]; rated: RatedEvent[] }> {
+  async #rate(
+    events: readonly (Attributed | null)[],
+  ): Promise<{ rating: GroupRating; rows: AccumulatorRow[]; rated: RatedEvent[] }> {
     const keys = new Map<string, AccumulatorKey>();
     const owners = new Map<string, { id: number; currency: string }>();
     for (const one of events) {
       if (one?.customer === undefined || one.version === undefined) continue;
       const { id } = one.customer;
-      keys.set(`${id}|${one.version.id}|${one.month.period}`, { customerId: id, cardVersionId: one.version.id, period: one.month.period });
+      keys.set(`${id}|${one.version.id}|${one.month.period}`, {
+        customerId: id,
+        cardVersionId: one.version.id,
+        period: one.month.period,
+      });
       owners.set(`${id}|${one.version.card.currency}`, { id, currency: one.version.card.currency });
     }
     const totals = new Map<string, StoredTotals>();
@@ -309,7 +337,13 @@ class GroupWriter {
     facts: MissingFacts,
   ): { rating: GroupRating; rows: AccumulatorRow[]; rated: RatedEvent[] } {
     const rows = new Map<string, AccumulatorRow>();
-    const open = new Map<number, { grants: { -readonly [K in keyof LockedAccounts['grants'][number]]: LockedAccounts['grants'][number][K] }[]; receivables: LockedAccounts['receivables'] }>();
+    const open = new Map<
+      number,
+      {
+        grants: { -readonly [K in keyof LockedAccounts['grants'][number]]: LockedAccounts['grants'][number][K] }[];
+        receivables: LockedAccounts['receivables'];
+      }
+    >();
     const rating = new GroupRating({
       now: this.#now,
       accumulators(customerId, version, month) {
@@ -325,7 +359,10 @@ class GroupWriter {
         let one = open.get(customerId);
         if (one === undefined) {
           const locked = accounts.get(customerId);
-          one = { grants: (locked?.grants ?? []).map((grant) => ({ ...grant })), receivables: locked?.receivables ?? new Map() };
+          one = {
+            grants: (locked?.grants ?? []).map((grant) => ({ ...grant })),
+            receivables: locked?.receivables ?? new Map(),
+          };
           open.set(customerId, one);
         }
         return one;
@@ -334,19 +371,40 @@ class GroupWriter {
       isNewValue: (row, bucket, value) => facts.isNewValue(row, bucket, value),
     });
     const rated = events.map((one) =>
-      one === null ? NOT_RATED : one.customer === undefined ? nobodysUsage(one.prepared) : rating.rate(one.prepared, one.customer.id, one.version, one.month),
+      one === null
+        ? NOT_RATED
+        : one.customer === undefined
+          ? nobodysUsage(one.prepared)
+          : rating.rate(one.prepared, one.customer.id, one.version, one.month),
     );
     return { rating, rows: [...rows.values()], rated };
   }
 
-  async #ensureRows(keys: ReadonlyMap<string, AccumulatorKey>, owners: ReadonlyMap<string, { id: number; currency: string }>): Promise<void> {
+  async #ensureRows(
+    keys: ReadonlyMap<string, AccumulatorKey>,
+    owners: ReadonlyMap<string, { id: number; currency: string }>,
+  ): Promise<void> {
     const { knownRows } = this.#services;
     const prefix = `${this.#environmentId}|`;
     const newKeys = [...keys].filter(([key]) => !knownRows.has(`${prefix}a|${key}`));
     const newOwners = [...owners].filter(([key]) => !knownRows.has(`${prefix}r|${key}`));
     const writes: Promise<unknown>[] = [];
-    if (newKeys.length > 0) writes.push(ensureAccumulators(this.#client, this.#environmentId, newKeys.map(([, key]) => key)));
-    if (newOwners.length > 0) writes.push(ensureReceivables(this.#client, this.#environmentId, newOwners.map(([, owner]) => owner)));
+    if (newKeys.length > 0)
+      writes.push(
+        ensureAccumulators(
+          this.#client,
+          this.#environmentId,
+          newKeys.map(([, key]) => key),
+        ),
+      );
+    if (newOwners.length > 0)
+      writes.push(
+        ensureReceivables(
+          this.#client,
+          this.#environmentId,
+          newOwners.map(([, owner]) => owner),
+        ),
+      );
     if (writes.length === 0) return;
     await allSettledOrThrow(writes);
     this.#afterCommit.push(() => {
@@ -357,7 +415,13 @@ class GroupWriter {
   }
 
   /** Adds one event to the sums and returns its rating as it is stored. */
-  #sum(one: Attributed, rated: RatedEvent, rollups: RollupSums, runs: RunSums, dimensionSets: Map<string, string>): string {
+  #sum(
+    one: Attributed,
+    rated: RatedEvent,
+    rollups: RollupSums,
+    runs: RunSums,
+    dimensionSets: Map<string, string>,
+  ): string {
     const { prepared, customer, version, month } = one;
     const customerId = customer?.id ?? NOBODY;
     const cost = this.#services.costOf(prepared);
@@ -460,7 +524,10 @@ function nobodysUsage(prepared: PreparedEvent): RatedEvent {
 function quantitiesOf(prepared: PreparedEvent): [string, string][] {
   const quantities = prepared.quantities.map(({ meter, quantity }): [string, string] => [meter, toText(quantity)]);
   for (const { meter, value, distinct } of prepared.contributions) {
-    quantities.push([meter.key, value === undefined ? (distinct === undefined ? '1' : distinct.slice(0, 256)) : toText(value)]);
+    quantities.push([
+      meter.key,
+      value === undefined ? (distinct === undefined ? '1' : distinct.slice(0, 256)) : toText(value),
+    ]);
   }
   return quantities;
 }
