@@ -117,11 +117,14 @@ export function readHolder(dataDir: string): Holder | undefined {
   }
 }
 
-/** The one line that a second start on the same data directory ends with. */
-export function alreadyRunning(dataDir: string, holder: Holder | undefined): string {
+/** What a second start on the same data directory says, and what to do about it. */
+export function alreadyRunning(dataDir: string, holder: Holder | undefined): [message: string, remedy: string] {
   const where = holder === undefined || holder.url === '' ? '' : `, ${holder.url}`;
   const who = holder === undefined ? '' : ` (pid ${holder.pid}${where})`;
-  return `another Ergon${who} is already using ${dataDir}. Use that one, stop it, or set ERGON_DATA_DIR to another directory.`;
+  return [
+    `another Ergon${who} is already using ${dataDir}`,
+    'Use that one, stop it, or set ERGON_DATA_DIR to another directory',
+  ];
 }
 
 function writeHolder(dataDir: string, holder: Holder): void {
