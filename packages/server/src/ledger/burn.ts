@@ -43,6 +43,7 @@ export type OpenGrant = {
 
 /** What is being paid for: eligibility of a grant is decided on it. */
 export type Purpose = {
+  readonly currency: Currency;
   readonly meter: string;
   readonly feature: string | undefined;
   readonly model: string | undefined;
@@ -101,7 +102,12 @@ export function burn(grants: readonly OpenGrant[], units: LedgerUnits, purpose: 
   let left = units;
   for (const grant of grants) {
     if (left === 0n) break;
-    if (grant.available <= 0n || grant.currency !== purpose.currency || grant.effectiveAt > at || (grant.expiresAt !== null && grant.expiresAt <= at))
+    if (
+      grant.available <= 0n ||
+      grant.currency !== purpose.currency ||
+      grant.effectiveAt > at ||
+      (grant.expiresAt !== null && grant.expiresAt <= at)
+    )
       continue;
     if (!isEligible(grant, purpose)) continue;
     const taken = grant.available < left ? grant.available : left;

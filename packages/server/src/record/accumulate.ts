@@ -1,16 +1,4 @@
-import {
-  add,
-  type Decimal,
-  decimal,
-  divide,
-  larger,
-  multiply,
-  ONE,
-  scaled,
-  smaller,
-  toText,
-  ZERO,
-} from '@ergon/exact';
+import { add, type Decimal, decimal, divide, larger, multiply, ONE, scaled, smaller, toText, ZERO } from '@ergon/exact';
 import type { Aggregation } from '../catalog/custom-meter.ts';
 import { type LedgerUnits, ledgerDecimal, ledgerUnits } from '../ledger/burn.ts';
 

@@ -60,7 +60,8 @@ export function encodeLine(
 }
 
 function isSum(before: Decimal, quantity: Decimal, after: Decimal): boolean {
-  if (before.scale === quantity.scale && after.scale === before.scale) return before.coefficient + quantity.coefficient === after.coefficient;
+  if (before.scale === quantity.scale && after.scale === before.scale)
+    return before.coefficient + quantity.coefficient === after.coefficient;
   const sum = add(before, quantity);
   return sum.scale === after.scale && sum.coefficient === after.coefficient;
 }

@@ -60,7 +60,12 @@ export type MissingFacts = {
 /** What rating one event gave. `lines` is the stored text of its lines, comma-separated (encode-rating.ts). */
 export type RatedEvent = { lines: string; unrated: [string, string, string][]; charge: LedgerUnits };
 
-type Line = { readonly meter: string; readonly price: CompiledPrice; readonly cell: Bucket; readonly quantity: Decimal };
+type Line = {
+  readonly meter: string;
+  readonly price: CompiledPrice;
+  readonly cell: Bucket;
+  readonly quantity: Decimal;
+};
 
 const SUM: Omit<Increment, 'value'> = { aggregation: 'sum', order: '', secondsHeld: ZERO, isNewValue: false };
 
@@ -83,7 +88,8 @@ export class GroupRating {
   rate(event: PreparedEvent, row: AccumulatorRow, version: CardVersion, month: BillingMonth): RatedEvent {
     const rated: RatedEvent = { lines: '', unrated: [], charge: 0n };
     this.#rateBuiltIn(event, row, version, rated);
-    for (const contribution of event.contributions) this.#rateContribution(event, contribution, row, version, month, rated);
+    for (const contribution of event.contributions)
+      this.#rateContribution(event, contribution, row, version, month, rated);
     return rated;
   }
 
@@ -130,7 +136,10 @@ export class GroupRating {
       value: contribution.value,
       order: orderKey(event),
       secondsHeld: secondsBetween(event.event.occurredAt, month.to),
-      isNewValue: distinct !== undefined && whyAbsorbed(event, price) === undefined && this.#isNewValue(row, nameOf(price, cell), distinct),
+      isNewValue:
+        distinct !== undefined &&
+        whyAbsorbed(event, price) === undefined &&
+        this.#isNewValue(row, nameOf(price, cell), distinct),
     };
     this.#charge(event, { meter, price, cell, quantity }, increment, row, rated);
   }
@@ -164,7 +173,8 @@ export class GroupRating {
       post(work, share);
       if (share.units > 0n) work.debits.push({ ...share });
     }
-    rated.lines += separator + encodeLine(line.meter, work.name, line.quantity, before, after, units, shares, undefined);
+    rated.lines +=
+      separator + encodeLine(line.meter, work.name, line.quantity, before, after, units, shares, undefined);
   }
 
   #burn(event: PreparedEvent, line: Line, units: LedgerUnits, row: AccumulatorRow): readonly Share[] {
@@ -281,4 +291,3 @@ export function orderKey(event: PreparedEvent): string {
   const { occurredAt, source, id } = event.event;
   return `${String(occurredAt).padStart(16, '0')}\u0001${source}\u0001${id}`;
 }
-
