@@ -37,6 +37,6 @@ export function chargeFor(request: unknown): Compiled<Charge> {
   const quantity = toDecimal(spec.quantity);
   const usage = bucket.rate.explain(before, add(before, quantity));
   if (spec.previous_quantity !== undefined) return { ok: true, value: usage };
-  const closing = closePeriod(model, { usage: [{ key: bucket.key, quantity, charged: usage.amount }] });
+  const closing = closePeriod(model, { usage: [{ key: bucket.key, charged: usage.amount }] });
   return { ok: true, value: joinCharges([usage, closing]) };
 }

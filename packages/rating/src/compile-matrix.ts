@@ -1,6 +1,8 @@
-import type { MatrixSpec, SimpleModelSpec } from './charge-model-schema.ts';
+import type { ByPromptSizeSpec, MatrixSpec, TimeOfDaySpec, UsageModelSpec } from './charge-model-schema.ts';
+import { compileByPromptSize, compileTimeOfDay } from './compile-bands.ts';
 import { compileSimpleModel } from './compile-simple-model.ts';
-import type { ClosableBucket, CompiledModel } from './compiled-model.ts';
+import type { CompiledModel } from './compiled-model.ts';
+import { type Child, compositeModel } from './composite-model.ts';
 import type { Compiled, Dimensions, SpecError } from './contract.ts';
 import { accepts, compareRank, compileMatch, findTies, type Match, rememberChoice } from './match.ts';
 import { specError } from './spec-error.ts';
@@ -8,9 +10,9 @@ import { toDecimal } from './wire-decimal.ts';
 
 const DEFAULT_KEY = 'default';
 
-type Cell = { readonly match: Match; readonly model: CompiledModel };
+type Cell = Child & { readonly match: Match };
 
-/** A price by dimensions: one bucket a cell, so that each cell has its own running total. */
+/** A price by dimensions: buckets for each cell, so that each cell has its own running total. */
 export function compileMatrix(spec: MatrixSpec, path: readonly (string | number)[]): Compiled<CompiledModel> {
   const errors: SpecError[] = [];
   const cells: Cell[] = [];
@@ -18,7 +20,7 @@ export function compileMatrix(spec: MatrixSpec, path: readonly (string | number)
     const cellPath = [...path, 'cells', index];
     const match = cellMatch(cell.match, spec.dimensions, cellPath, errors);
     const model = cellModel(cell, cellPath, errors);
-    if (match !== undefined && model !== undefined) cells.push({ match, model });
+    if (match !== undefined && model !== undefined) cells.push({ key: match.key, match, model });
   });
   const fallback = spec.default === undefined ? undefined : cellModel(spec.default, [...path, 'default'], errors);
   if (spec.cells.length === 0 && fallback === undefined) {
@@ -30,24 +32,12 @@ export function compileMatrix(spec: MatrixSpec, path: readonly (string | number)
 }
 
 function matrixModel(spec: MatrixSpec, cells: readonly Cell[], fallback: CompiledModel | undefined): CompiledModel {
+  const rest: readonly Child[] = fallback === undefined ? [] : [{ key: DEFAULT_KEY, model: fallback }];
   const ranked = cells.toSorted((a, b) => compareRank(a.match, b.match));
-  const children = new Map(cells.map((cell) => [cell.match.key, cell.model]));
-  if (fallback !== undefined) children.set(DEFAULT_KEY, fallback);
-  const choose = (dimensions: Dimensions): ClosableBucket | undefined => {
-    const cell = ranked.find(({ match }) => accepts(match, dimensions));
-    const bucket = (cell?.model ?? fallback)?.bucket(dimensions);
-    return bucket === undefined ? undefined : { ...bucket, key: cell?.match.key ?? DEFAULT_KEY };
-  };
-  return {
-    timing: 'cumulative',
-    bucket: rememberChoice(spec.dimensions, choose),
-    bucketOf: (key) => {
-      const bucket = children.get(key)?.bucket({});
-      return bucket === undefined ? undefined : { ...bucket, key };
-    },
-    standing: [...children].flatMap(([key, model]) => model.standing.map((bucket) => ({ ...bucket, key }))),
-    minimum: spec.minimum === undefined ? undefined : toDecimal(spec.minimum),
-  };
+  const choose = (dimensions: Dimensions): Child | undefined =>
+    ranked.find(({ match }) => accepts(match, dimensions)) ?? rest[0];
+  const minimum = spec.minimum === undefined ? undefined : toDecimal(spec.minimum);
+  return compositeModel([...cells, ...rest], rememberChoice(spec.dimensions, choose), minimum);
 }
 
 function cellMatch(
@@ -79,17 +69,30 @@ export function starError(path: readonly (string | number)[]): SpecError {
 }
 
 function cellModel(
-  cell: { readonly unit_amount?: string | number | undefined; readonly charge_model?: SimpleModelSpec | undefined },
+  { unit_amount: unitAmount, charge_model: model }: NonNullable<MatrixSpec['default']>,
   path: readonly (string | number)[],
   errors: SpecError[],
 ): CompiledModel | undefined {
-  const { unit_amount: unitAmount, charge_model: model } = cell;
-  if (model !== undefined && unitAmount === undefined) return compileSimpleModel(model);
-  if (model === undefined && unitAmount !== undefined) {
-    return compileSimpleModel({ type: 'per_unit', unit_amount: unitAmount });
+  if ((model === undefined) === (unitAmount === undefined)) {
+    errors.push(specError(path, 'a cell has either unit_amount or charge_model', 'give exactly one of the two'));
+    return undefined;
   }
-  errors.push(specError(path, 'a cell has either unit_amount or charge_model', 'give exactly one of the two'));
+  const compiled =
+    unitAmount === undefined
+      ? model && compileChosenModel(model, [...path, 'charge_model'])
+      : compileSimpleModel({ type: 'per_unit', unit_amount: unitAmount }, path);
+  if (compiled === undefined || compiled.ok) return compiled?.value;
+  errors.push(...compiled.errors);
   return undefined;
+}
+
+/** The model of a cell, which may itself choose by prompt size or time of day. */
+function compileChosenModel(
+  spec: UsageModelSpec | ByPromptSizeSpec | TimeOfDaySpec,
+  path: readonly (string | number)[],
+): Compiled<CompiledModel> {
+  if (spec.type === 'by_prompt_size') return compileByPromptSize(spec, path);
+  return spec.type === 'time_of_day' ? compileTimeOfDay(spec, path) : compileSimpleModel(spec, path);
 }
 
 function ties(cells: readonly Cell[], path: readonly (string | number)[]): SpecError[] {

@@ -63,6 +63,7 @@ function compilePrice(spec: PriceSpec, index: number, errors: SpecError[]): Entr
     isFree: spec.charge_model.type === 'free',
     failedCalls: spec.failed_calls ?? 'bill',
     retries: spec.retries ?? 'bill',
+    pay: spec.charge_model.type === 'flat' ? (spec.charge_model.pay ?? 'in_arrears') : 'in_arrears',
     bucket: model.bucket,
     close: (period) => closePeriod(model, period),
   };

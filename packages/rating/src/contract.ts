@@ -4,7 +4,11 @@
  */
 import type { Currency, Decimal } from '@ergon/exact';
 
-/** Dimensions of one event or one aggregate: `model`, `provider`, `token_class`, `region`, `service_tier`, any property. */
+/**
+ * Dimensions of one event or one aggregate: `model`, `provider`, `token_class`, `region`, `service_tier`, any property; and
+ * two that the caller derives where a price asks for them: `prompt_tokens` (the request's whole prompt) and `local_time`
+ * (`YYYY-MM-DDTHH:MM` in the customer's zone, its offset after it where hours must stay apart when clocks change).
+ */
 export type Dimensions = Readonly<Record<string, string | undefined>>;
 
 /** When the charge is known: with each event, with each change of a running total, or only when the period closes. */
@@ -58,15 +62,20 @@ export type Bucket = { readonly key: string; readonly rate: CumulativeRate; read
 /** What one bucket held when its period closed. */
 export type BucketUsage = {
   readonly key: string;
-  readonly quantity: Decimal;
   /** Everything charged to the bucket while the period ran (the sum of marginals). */
   readonly charged: Decimal;
 };
 
+/** `part` of `whole`, 0 <= part <= whole, whole > 0, in one unit: days, seconds or microseconds. */
+export type PeriodShare = { readonly part: bigint; readonly whole: bigint };
+
 export type PeriodClose = {
   readonly usage: readonly BucketUsage[];
-  /** The part of a full period that was served, 0 to 1; fixed amounts and commitments count in this part. Default 1. */
-  readonly share?: Decimal;
+  /**
+   * How much of a full period was served, in days or any other unit; fixed amounts, minimum and commitment are owed in this
+   * part. Default: all of it.
+   */
+  readonly share?: PeriodShare;
   /** `local_time` of each commitment window of the period, so that a window without usage owes its commitment too. */
   readonly windows?: readonly string[];
 };
@@ -78,6 +87,8 @@ export interface CompiledPrice {
   readonly meter: string;
   readonly timing: ChargeTiming;
   readonly isFree: boolean;
+  /** When a fixed amount of the period falls due; only `flat` prices are ever `in_advance`. */
+  readonly pay: 'in_advance' | 'in_arrears';
   /** Who pays for a call that was final and failed. Default `bill`. */
   readonly failedCalls: 'bill' | 'absorb';
   /** Who pays for an attempt that was not final. Default `bill`. */

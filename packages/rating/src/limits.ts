@@ -16,6 +16,8 @@ export const MATCH_VALUE_MAX = 200;
 export const NAME_MAX = 64;
 /** Prompt bands and time-of-day bands of one price. */
 export const BANDS_MAX = 48;
+/** Digits after the point that a unit transform may keep. */
+export const PLACES_MAX = 18;
 /** Transactions of one stateless preview. */
 export const TRANSACTIONS_MAX = 10_000;
 /** Digits before the point of an amount or quantity: what `numeric(38,12)` holds. */

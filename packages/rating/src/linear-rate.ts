@@ -14,3 +14,8 @@ export function linearRate(unitAmount: Decimal): ExactRate {
 
 /** Costs nothing, with no lines. */
 export const FREE_RATE: ExactRate = { charge: () => ZERO, lines: () => [] };
+
+/** Costs `amount` at any quantity, zero included: no usage adds to it. */
+export function fixedRate(amount: Decimal): ExactRate {
+  return { charge: () => amount, lines: () => [] };
+}

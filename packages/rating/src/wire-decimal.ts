@@ -11,13 +11,17 @@ const TEXT_MAX = 64;
 const NUMBER_DIGITS_MAX = 15;
 const BOUND: Decimal = decimal(`1e${WHOLE_DIGITS_MAX}`);
 
-type Sign = 'any' | 'not_negative' | 'positive' | 'at_least_minus_one';
+type Sign = 'any' | 'not_negative' | 'positive' | 'at_least_minus_one' | 'share';
 
 const SIGNS: Readonly<Record<Sign, { readonly holds: (value: Decimal) => boolean; readonly words: string }>> = {
   any: { holds: () => true, words: '' },
   not_negative: { holds: (value) => compare(value, ZERO) >= 0, words: 'must not be below zero' },
   positive: { holds: (value) => compare(value, ZERO) > 0, words: 'must be above zero' },
   at_least_minus_one: { holds: (value) => compare(value, negate(ONE)) >= 0, words: 'must be -1 or more' },
+  share: {
+    holds: (value) => compare(value, ZERO) >= 0 && compare(value, ONE) <= 0,
+    words: 'must be a part between 0 and 1',
+  },
 };
 
 /** The decimal, or `undefined` where the text is none, a number may have lost digits, or DESIGN section 5 has no room. */

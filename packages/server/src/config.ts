@@ -10,6 +10,8 @@ export type ErgonConfig = {
   readonly lateDays: number;
   /** Transactions in flight per environment and process. */
   readonly lanes: number;
+  /** Connections to the database this process opens. */
+  readonly connections: number;
   readonly logLevel: string;
 };
 
@@ -34,6 +36,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): E
     apiKey,
     lateDays: wholeNumber(env, 'ERGON_LATE_EVENT_DAYS', 35, 1, 3650),
     lanes: wholeNumber(env, 'ERGON_LANES', 2, 1, 16),
+    connections: wholeNumber(env, 'ERGON_DATABASE_CONNECTIONS', 10, 3, 100),
     logLevel: env.ERGON_LOG_LEVEL ?? 'info',
   };
 }
