@@ -4,7 +4,13 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import type { ErgonConfig } from './config.ts';
-import { databaseIdentity, packagedBinaries, readHolder, readPostmaster, runnableBinaries } from './store/embedded/index.ts';
+import {
+  databaseIdentity,
+  packagedBinaries,
+  readHolder,
+  readPostmaster,
+  runnableBinaries,
+} from './store/embedded/index.ts';
 import { latestMigration } from './store/migrate.ts';
 
 /** One finding about a set-up; `remedy` says what to do unless all is well. */
@@ -57,7 +63,8 @@ export async function diagnose(config: DoctorConfig): Promise<DoctorCheck[]> {
 
 function checkNode(): DoctorCheck {
   const name = 'Node';
-  if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) return { name, status: 'ok', detail: process.version };
+  if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN)
+    return { name, status: 'ok', detail: process.version };
   const remedy = 'Start with npm start, which brings Node 24, or install Node 24';
   return { name, status: 'fail', detail: `${process.version}, needs ${NODE_MAJOR_MIN} or later`, remedy };
 }
@@ -91,7 +98,11 @@ function checkBinaries(dataDir: string): DoctorCheck {
   const packaged = packagedBinaries();
   const identity = databaseIdentity(dataDir, join(dataDir, 'postgres'));
   const { directory, version } = runnableBinaries(identity, packaged);
-  return { name: 'PostgreSQL binaries', status: 'ok', detail: `${version} in ${directory}, run as uid ${identity.uid}` };
+  return {
+    name: 'PostgreSQL binaries',
+    status: 'ok',
+    detail: `${version} in ${directory}, run as uid ${identity.uid}`,
+  };
 }
 
 function checkFreeSpace(dataDir: string): DoctorCheck {
@@ -119,7 +130,12 @@ async function checkFsync(dataDir: string): Promise<DoctorCheck> {
     const median = times.toSorted((a, b) => a - b)[4] ?? 0;
     const detail = `fdatasync of 8 KiB takes ${median.toFixed(2)} ms (median of 9)`;
     if (median <= FSYNC_MS_WARN) return { name, status: 'ok', detail };
-    return { name, status: 'warn', detail, remedy: 'Every answer waits for one: put the data directory on a faster disk' };
+    return {
+      name,
+      status: 'warn',
+      detail,
+      remedy: 'Every answer waits for one: put the data directory on a faster disk',
+    };
   } finally {
     await file.close();
     await rm(path, { force: true });
@@ -156,7 +172,8 @@ async function checkDatabase(config: DoctorConfig): Promise<DoctorCheck> {
     return await judgeDatabase(client);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    const remedy = config.databaseUrl === undefined ? `See ${join(config.dataDir, 'postgres.log')}` : 'Check DATABASE_URL';
+    const remedy =
+      config.databaseUrl === undefined ? `See ${join(config.dataDir, 'postgres.log')}` : 'Check DATABASE_URL';
     return { name, status: 'fail', detail, remedy };
   } finally {
     await client.end().catch(() => undefined);
@@ -183,7 +200,8 @@ async function judgeDatabase(client: pg.Client): Promise<DoctorCheck> {
   const latest = await client.query<{ number: number }>('select max(number) as number from schema_migration');
   const found = latest.rows[0]?.number ?? 0;
   if (found === latestMigration()) return { name, status: 'ok', detail: `${detail}, migration ${found}` };
-  const remedy = found < latestMigration() ? 'Start Ergon: migrations run at start' : 'Run the newer Ergon that wrote it';
+  const remedy =
+    found < latestMigration() ? 'Start Ergon: migrations run at start' : 'Run the newer Ergon that wrote it';
   return { name, status: 'warn', detail: `${detail}, migration ${found}, this build has ${latestMigration()}`, remedy };
 }
 
