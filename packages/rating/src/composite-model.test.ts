@@ -166,6 +166,12 @@ describe('closing a period', () => {
       '7',
       ['commitment true-up 2'],
     ],
+    [
+      'a fee that counts toward the commitment',
+      { type: 'volume', tiers: [fee], flat_fee_at_zero: true, commitment: { amount: '15' } },
+      '7',
+      ['fixed amount 5', 'commitment true-up 3'],
+    ],
     ['commitment without true-up', per('1', { commitment: { amount: '10', true_up: false } }), '7', []],
     [
       'commitment, then minimum',
