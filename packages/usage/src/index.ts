@@ -15,3 +15,4 @@ export {
   type UsageIteration,
   type UsageRecord,
 } from './record.ts';
+export { createUsageAccumulator, type UsageAccumulator } from './stream/usage-accumulator.ts';
