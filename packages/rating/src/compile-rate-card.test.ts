@@ -101,11 +101,7 @@ describe('what a publish refuses', () => {
     ['a negative price', [{ meter: 'm', charge_model: per('-1') }], /must not be below zero/],
     ['19 decimals', [{ meter: 'm', charge_model: per('0.0000000000000000001') }], /not a decimal of at most/],
     ['27 whole digits', [{ meter: 'm', charge_model: per('1e26') }], /not a decimal of at most/],
-    [
-      'a lossy number',
-      [{ meter: 'm', charge_model: { type: 'per_unit', unit_amount: 0.12345678901234567 } }],
-      /15|text/,
-    ],
+    ['a lossy number', [{ meter: 'm', charge_model: { type: 'per_unit', unit_amount: 1 / 3 } }], /15|text/],
     ['words', [{ meter: 'm', charge_model: per('a lot') }], /not a decimal/],
     ['a star inside', [{ meter: 'm', match: { model: 'a*b' }, charge_model: per('1') }], /match\/model: a \*/],
     [

@@ -95,7 +95,8 @@ export interface CompiledPrice {
   readonly retries: 'bill' | 'absorb';
   /**
    * The running total that a quantity with these dimensions adds to, and its rate: a matrix price has one bucket per cell,
-   * most models have one bucket in all. `undefined`: no cell matches (the quantity is then unrated).
+   * most models have one bucket in all. `undefined`: no cell matches (the quantity is then unrated). Of one price, the same
+   * key is the same object for as long as anyone holds it, so it may be the key of a map.
    */
   bucket(dimensions: Dimensions): Bucket | undefined;
   /**
