@@ -101,7 +101,8 @@ export interface CompiledPrice {
   bucket(dimensions: Dimensions): Bucket | undefined;
   /**
    * What falls due only when the period closes: fixed amounts due without usage, true-ups of commitments, minimum spend.
-   * Never more than once a period; zero with no lines for a price that has none of them.
+   * Charge it once a period; no lines and zero for a price that has none of them. A price paid `in_advance` owes its fixed
+   * amount at the opening instead: call it then, without usage.
    */
   close(period: PeriodClose): Charge;
 }
