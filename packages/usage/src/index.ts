@@ -4,6 +4,12 @@ export { createCodexReader, type SessionFile, type SessionReader } from './logs/
 export { createCopilotReader } from './logs/copilot-telemetry.ts';
 export { createGeminiReader, parseGeminiChat } from './logs/gemini-chat.ts';
 export { type LinePlace, parseClaudeCodeLine } from './logs/claude-code-line.ts';
+export {
+  createModelResolver,
+  type KnownModel,
+  type ModelResolver,
+  type ResolvedModel,
+} from './models/model-resolver.ts';
 export { type OpencodeMessage, parseOpencodeMessage } from './logs/opencode-message.ts';
 export { normaliseUsage, type UsageInput } from './normalise-usage.ts';
 export { isReportedCostTrusted } from './normalise/read-cost.ts';
@@ -22,3 +28,5 @@ export {
   type UsageRecord,
 } from './record.ts';
 export { createUsageAccumulator, type UsageAccumulator } from './stream/usage-accumulator.ts';
+export { type SeenCall, sourceWarnings } from './warnings/source-warnings.ts';
+export { type CallFacts, type UsageWarning, type UsageWarningCode, usageWarnings } from './warnings/usage-warnings.ts';
