@@ -165,8 +165,6 @@ function* claudeCalls(files: Files): Iterable<LogLine> {
   }
 }
 
-const withCcusage = test.runIf(ccusage !== undefined);
-
 function checkClaude(first: readonly ClaudeLine[], again: readonly ClaudeLine[], report: string): void {
   const files = {
     'projects/p/a.jsonl': first.map(claudeLine),
@@ -174,25 +172,28 @@ function checkClaude(first: readonly ClaudeLine[], again: readonly ClaudeLine[],
   };
   const folder = writeFiles(files);
   const expected = reference('claude', 'CLAUDE_CONFIG_DIR', folder, report);
-  expect(ours(callsOf(claudeCalls(files)), 'in output'), folder).toEqual(expected);
+  expect(ours(callsOf(claudeCalls(files)), 'in output')).toEqual(expected);
 }
 
-withCcusage('Claude Code: duplicates, sidechains that replay, subagents in progress lines, nulls, odd versions', () => {
-  const requested = (line: ClaudeLine) => ({ ...line, request: line.request ?? 'req_1' });
-  const check = (first: ClaudeLine[], again: ClaudeLine[]) =>
-    checkClaude(first.map(requested), again.map(requested), 'daily');
-  fc.assert(fc.property(claudeLines, claudeLines, check), SEEDED);
-});
+test.runIf(ccusage !== undefined)(
+  'Claude Code: duplicates, sidechains that replay, subagents in progress lines, nulls, odd versions',
+  () => {
+    const requested = (line: ClaudeLine) => ({ ...line, request: line.request ?? 'req_1' });
+    const check = (first: ClaudeLine[], again: ClaudeLine[]) =>
+      checkClaude(first.map(requested), again.map(requested), 'daily');
+    fc.assert(fc.property(claudeLines, claudeLines, check), SEEDED);
+  },
+);
 
 // Bedrock and Vertex give no request id. The daily report then takes the lines of one message for several calls.
-withCcusage('Claude Code: lines without a request id, as the session report reads them', () => {
+test.runIf(ccusage !== undefined)('Claude Code: lines without a request id, as the session report reads them', () => {
   const check = (first: ClaudeLine[], again: ClaudeLine[]) =>
     checkClaude(first.map(plain), again.map(plain), 'session');
   const plain = (line: ClaudeLine) => ({ ...line, isSidechain: false, isProgress: false });
   fc.assert(fc.property(claudeLines, claudeLines, check), SEEDED);
 });
 
-withCcusage('Claude Code: the six real sessions', () => {
+test.runIf(ccusage !== undefined)('Claude Code: the six real sessions', () => {
   const sessions = join(sharedData('entire-cli-agent-sessions'), 'raw_claude_code_jsonl_stripped');
   const folder = mkdtempSync(join(scratch, 'real-'));
   mkdirSync(join(folder, 'projects', 'p'), { recursive: true });
@@ -272,7 +273,7 @@ function* codexCalls(files: Files): Iterable<LogLine> {
   }
 }
 
-withCcusage('Codex: cumulative totals, repeats, spawned sessions and copied histories', () => {
+test.runIf(ccusage !== undefined)('Codex: cumulative totals, repeats, spawned sessions and copied histories', () => {
   const check = (first: CodexSession, other: CodexSession) => {
     const files = {
       'sessions/2026/01/02/rollout-a.jsonl': codexEntries(first),
@@ -298,7 +299,7 @@ const geminiMessages = fc.array(
   { minLength: 1, maxLength: 8 },
 );
 
-withCcusage('Gemini CLI: cache inside or beside the input, messages written again', () => {
+test.runIf(ccusage !== undefined)('Gemini CLI: cache inside or beside the input, messages written again', () => {
   fc.assert(
     fc.property(geminiMessages, (messages) => {
       const entries = messages.map(({ id, isInside, fresh, cached, output, thoughts, tool }) => ({
@@ -325,7 +326,7 @@ withCcusage('Gemini CLI: cache inside or beside the input, messages written agai
   );
 });
 
-withCcusage('opencode: five disjoint figures', () => {
+test.runIf(ccusage !== undefined)('opencode: five disjoint figures', () => {
   const figures = fc.record({ input: tokens, output: tokens, reasoning: tokens, read: tokens, write: tokens });
   fc.assert(
     fc.property(fc.array(figures, { minLength: 1, maxLength: 5 }), (messages) => {
@@ -350,12 +351,15 @@ withCcusage('opencode: five disjoint figures', () => {
 });
 
 /** Deliberate differences: what the reference counts, what we count, and why. */
-withCcusage('differs: a message without a request id written on two lines is one call, not two', () => {
-  const files = ['01', '02'].map((second) => claudeLine({ ...base, request: undefined, second }));
-  expect(claudeDaily(files)).toEqual({ ours: 30, reference: 60 });
-});
+test.runIf(ccusage !== undefined)(
+  'differs: a message without a request id written on two lines is one call, not two',
+  () => {
+    const files = ['01', '02'].map((second) => claudeLine({ ...base, request: undefined, second }));
+    expect(claudeDaily(files)).toEqual({ ours: 30, reference: 60 });
+  },
+);
 
-withCcusage('differs: a null inside a tool call is no reason to drop the call', () => {
+test.runIf(ccusage !== undefined)('differs: a null inside a tool call is no reason to drop the call', () => {
   const line = claudeLine(base);
   const files = [{ ...line, toolUseResult: { id: null } }];
   expect(claudeDaily(files)).toEqual({ ours: 30, reference: 0 });

@@ -41,7 +41,7 @@ export function logCall(log: OtelLogRecord): OtelCall | undefined {
     instant(attributes['event.timestamp']) ?? (time === undefined ? undefined : instantOfNanoseconds(time));
   const traceId = text(log.traceId);
   const spanId = text(log.spanId);
-  const sequence = firstOf(attributes, ['event.sequence', 'prompt_id']);
+  const sequence = sequenceOf(attributes);
   return {
     id: idOf({ name, traceId, spanId, responseId, sessionId, occurredAt, sequence }),
     isError: false,
@@ -68,12 +68,18 @@ function eventName(log: OtelLogRecord, attributes: JsonObject): string | undefin
   return undefined;
 }
 
-type Identity = { readonly [part: string]: unknown };
+type Identity = { readonly [part: string]: string | undefined };
 
 /** The span's identity where there is one, so that a span and a log of the same call agree; else what repeats with a re-send. */
 function idOf({ name, traceId, spanId, responseId, sessionId, occurredAt, sequence }: Identity): string {
   if (traceId !== undefined && (responseId ?? spanId) !== undefined) return `${traceId}:${responseId ?? spanId}`;
   return [name, sessionId, responseId, occurredAt, sequence].filter((part) => part !== undefined).join(':');
+}
+
+/** What tells two events of one session and instant apart. */
+function sequenceOf(attributes: JsonObject): string | undefined {
+  const sequence = firstOf(attributes, ['event.sequence', 'prompt_id']);
+  return typeof sequence === 'number' ? String(sequence) : text(sequence);
 }
 
 /** Claude Code's figures are Anthropic's own: input leaves the cache out. Its cost is an estimate from list prices. */
