@@ -23,11 +23,17 @@ export function compositeModel(
 ): CompiledModel {
   const byKey = new Map(children.map((child) => [child.key, child]));
   const isPerEvent = children.some((child) => child.model.timing === 'per_event');
+  // The same bucket is the same object each time it is asked for: callers hold running totals by it.
+  const owned = new WeakMap<ClosableBucket, ClosableBucket>();
   const own = (child: Child, bucket: ClosableBucket | undefined): ClosableBucket | undefined => {
     if (bucket === undefined) return undefined;
+    const known = owned.get(bucket);
+    if (known !== undefined) return known;
     const key = bucket.key === ONLY_BUCKET ? child.key : `${child.key}/${bucket.key}`;
-    if (isPerEvent && bucket.perEvent === undefined) return { ...bucket, key, perEvent: perEvent(bucket.rate) };
-    return { ...bucket, key };
+    const needsPerEvent = isPerEvent && bucket.perEvent === undefined;
+    const named = needsPerEvent ? { ...bucket, key, perEvent: perEvent(bucket.rate) } : { ...bucket, key };
+    owned.set(bucket, named);
+    return named;
   };
   return {
     timing: isPerEvent ? 'per_event' : 'cumulative',
