@@ -39,7 +39,7 @@ export async function startTestErgon(replicas = 1): Promise<TestErgon> {
   };
 }
 
-function connectionUrl(connection: pg.ClientConfig): string {
+export function connectionUrl(connection: pg.ClientConfig): string {
   if (connection.connectionString !== undefined) return connection.connectionString;
   const url = new URL('postgresql://localhost');
   url.username = connection.user ?? '';
