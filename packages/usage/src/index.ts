@@ -1,3 +1,7 @@
+export type { AgentCall, LogLine } from './logs/agent-call.ts';
+export { type CallDeduplicator, createCallDeduplicator } from './logs/call-deduplicator.ts';
+export { type LinePlace, parseClaudeCodeLine } from './logs/claude-code-line.ts';
+export { normaliseUsage, type UsageInput } from './normalise-usage.ts';
 export {
   type Quality,
   TOKEN_CLASSES,
