@@ -1,1 +1,2 @@
-export {};
+export { type ErgonConfig, loadConfig } from './config.ts';
+export { type RunningErgon, type StartOptions, startErgon, VERSION } from './start-ergon.ts';

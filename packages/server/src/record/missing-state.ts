@@ -1,0 +1,77 @@
+import type { Queryable } from '../store/database.ts';
+import { uuidArray } from '../store/pg-arrays.ts';
+import { standingDebits } from './account-store.ts';
+import type { AccumulatorRow, Debit, MissingState } from './rate-group.ts';
+import { valueHash } from './transaction.ts';
+
+/** What was read because a rating asked for it. */
+export type MissingFacts = {
+  readonly debitsByBucket: Map<string, readonly Debit[]>;
+  readonly newValues: Map<string, boolean>;
+  debits(row: AccumulatorRow, bucket: string): readonly Debit[] | undefined;
+  isNewValue(row: AccumulatorRow, bucket: string, distinct: string): boolean | undefined;
+};
+
+function keyOf(row: AccumulatorRow, bucket: string): string {
+  return `${row.customerId}|${row.cardVersionId}|${row.period}|${bucket}`;
+}
+
+export function noFacts(): MissingFacts {
+  const debitsByBucket = new Map<string, readonly Debit[]>();
+  const newValues = new Map<string, boolean>();
+  return {
+    debitsByBucket,
+    newValues,
+    debits: (row, bucket) => debitsByBucket.get(keyOf(row, bucket)),
+    isNewValue: (row, bucket, distinct) => newValues.get(`${keyOf(row, bucket)}|${distinct}`),
+  };
+}
+
+export async function loadMissing(
+  db: Queryable,
+  environmentId: number,
+  missing: MissingState,
+  facts: MissingFacts,
+): Promise<void> {
+  for (const { row, bucket } of missing.debits) {
+    const key = keyOf(row, bucket);
+    if (!facts.debitsByBucket.has(key))
+      facts.debitsByBucket.set(key, await standingDebits(db, environmentId, { ...row, bucket }));
+  }
+  const byBucket = new Map<string, MissingState['values'][number][]>();
+  for (const one of missing.values) {
+    const key = keyOf(one.row, one.bucket);
+    const list = byBucket.get(key);
+    if (list === undefined) byBucket.set(key, [one]);
+    else list.push(one);
+  }
+  for (const key of [...byBucket.keys()].sort()) {
+    const values = byBucket.get(key) ?? [];
+    const isNew = await insertValues(db, environmentId, values);
+    for (const { distinct } of values) facts.newValues.set(`${key}|${distinct}`, isNew.has(valueHash(distinct)));
+  }
+}
+
+/** Values inserted are the ones never seen before: the insert is the question (DESIGN section 9). */
+async function insertValues(
+  db: Queryable,
+  environmentId: number,
+  values: MissingState['values'],
+): Promise<Set<string>> {
+  const first = values[0];
+  if (first === undefined) return new Set();
+  const result = await db.query<{ value: string }>({
+    name: 'accumulator_values',
+    text: `insert into accumulator_value (environment_id, customer_id, card_version_id, period, bucket, value)
+      select $1, $2::int8, $3::int8, $4::date, $5, v from unnest($6::uuid[]) as s(v) order by v on conflict do nothing returning value`,
+    values: [
+      environmentId,
+      first.row.customerId,
+      first.row.cardVersionId,
+      first.row.period,
+      first.bucket,
+      uuidArray([...new Set(values.map(({ distinct }) => valueHash(distinct)))]),
+    ],
+  });
+  return new Set(result.rows.map((row) => row.value.replaceAll('-', '')));
+}
