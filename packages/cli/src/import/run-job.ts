@@ -1,7 +1,7 @@
 import type { Api } from '../client/index.ts';
 import type { CliIo } from '../io.ts';
 import { ProblemError } from '../client/index.ts';
-import { type CheckpointStore } from './checkpoint.ts';
+import type { CheckpointStore } from './checkpoint.ts';
 import { addCounts, type ImportCounts, NO_COUNTS } from './counts.ts';
 import type { ImportItem } from './item.ts';
 import type { Progress } from './progress.ts';
@@ -13,6 +13,8 @@ export type ImportJob = {
   readonly name: string;
   /** State of the input (`fingerprint`); `undefined` for standard input, which cannot be resumed. */
   readonly fingerprint: string | undefined;
+  /** False once the records already read would not come in the same order again; from then on no checkpoint is written. */
+  readonly isRepeatable?: () => boolean;
   readonly open: (onBytes: (count: number) => void) => AsyncIterable<ImportItem>;
 };
 
@@ -47,6 +49,7 @@ export async function runJob(job: ImportJob, context: JobContext, sent: (counts:
   const save = (): void => {
     const lastEvent = latest?.settled.lastEvent;
     if (latest === undefined || lastEvent === undefined || job.fingerprint === undefined) return;
+    if (job.isRepeatable?.() === false) return;
     checkpoint?.save({
       version: 1,
       fingerprint: job.fingerprint,

@@ -4,7 +4,7 @@ import { type Api, createApi, createClient } from '../client/index.ts';
 import { CliError } from '../cli-error.ts';
 import { EXIT_CODE } from '../exit-code.ts';
 import type { CliIo, Fetch } from '../io.ts';
-import { readStoredKey } from './stored-key.ts';
+import { readServedUrl, readStoredKey } from './data-directory.ts';
 
 /** Where a command does its work. */
 export type Target = {
@@ -36,23 +36,23 @@ export type OpenOptions = {
 };
 
 /**
- * Finds the server: the one that `--url` or ERGON_URL names; else the one on the local port; else, where none runs, the
- * data directory itself, with the service inside this process.
+ * Finds the server: the one that `--url` or ERGON_URL names; else the one that serves the data directory; else, unless the
+ * directory was named, the one on the local port; else the data directory itself, with the service inside this process.
  */
 export async function openTarget(io: CliIo, options: TargetOptions, open: OpenOptions): Promise<Target> {
   const named = options.url ?? io.env['ERGON_URL'];
-  const dataDir = resolve(io.cwd, options.dataDir ?? io.env['ERGON_DATA_DIR'] ?? '.ergon');
-  const givenKey = options.key ?? io.env['ERGON_API_KEY'];
+  const namedDir = options.dataDir ?? io.env['ERGON_DATA_DIR'];
+  const dataDir = resolve(io.cwd, namedDir ?? '.ergon');
+  const key = options.key ?? io.env['ERGON_API_KEY'];
   if (named !== undefined && named !== '') {
     const url = parseUrl(named);
     // The key of the local data directory is an administrator's; it is shown to no other machine.
-    const apiKey = givenKey ?? (isLoopback(url) ? readStoredKey(dataDir) : undefined);
-    return connected(io, url, apiKey, dataDir, open);
+    return connected(io, url, key ?? (isLoopback(url) ? readStoredKey(dataDir) : undefined), dataDir, open);
   }
+  const served = readServedUrl(dataDir);
   const local = new URL(`http://127.0.0.1:${io.env['ERGON_PORT'] ?? '4600'}`);
-  const runsHere = await answers(io, local);
-  if (runsHere && (givenKey !== undefined || readStoredKey(dataDir) !== undefined)) {
-    return connected(io, local, givenKey ?? readStoredKey(dataDir), dataDir, open);
+  for (const url of [...(served === undefined ? [] : [served]), ...(namedDir === undefined ? [local] : [])]) {
+    if (await answers(io, url)) return connected(io, url, key ?? readStoredKey(dataDir), dataDir, open);
   }
   return inProcess(io, dataDir, open);
 }
