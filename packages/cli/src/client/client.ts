@@ -4,7 +4,11 @@ import { isRetryableStatus, type RetryPolicy, retryAfterMs, retryDelayMs } from 
 
 export type Query = Readonly<Record<string, string | number | undefined>>;
 
-export type Body = { readonly contentType: string; readonly bytes: string | Uint8Array<ArrayBuffer>; readonly encoding?: string };
+export type Body = {
+  readonly contentType: string;
+  readonly bytes: string | Uint8Array<ArrayBuffer>;
+  readonly encoding?: string;
+};
 
 export type ClientOptions = {
   /** Without a trailing slash, e.g. `http://127.0.0.1:4600`. */

@@ -2,8 +2,7 @@ import { normaliseUsage, TOKEN_CLASSES, type Tokens } from '@ergon/usage';
 
 /** Why an event of the input is not the one that the server has under the same source and id. */
 export type ConflictFinding = {
-  readonly kind:
-    /** The same tokens of the same customer: only what surrounds them differs. */
+  readonly kind: /** The same tokens of the same customer: only what surrounds them differs. */
     | 'same_usage'
     /** The input has more tokens than what was recorded. */
     | 'recorded_smaller'
@@ -46,7 +45,9 @@ function isMembers(value: unknown): value is Members {
 function envelope(event: Members): Members {
   const { specversion: _, datacontenttype: __, dataschema: ___, ...rest } = event;
   const time = rest['time'];
-  return typeof time === 'string' ? { ...rest, time: time.replace(/\.(\d*?)0*Z$/, (_all, digits) => (digits === '' ? 'Z' : `.${digits}Z`)) } : rest;
+  return typeof time === 'string'
+    ? { ...rest, time: time.replace(/\.(\d*?)0*Z$/, (_all, digits) => (digits === '' ? 'Z' : `.${digits}Z`)) }
+    : rest;
 }
 
 function collect(path: string, recorded: unknown, sent: unknown, found: string[]): void {

@@ -14,8 +14,8 @@ export type DryRun = {
   readonly models: Readonly<Record<string, number>>;
   /** Whole tokens per class, as text. */
   readonly tokens: Readonly<Partial<Record<TokenClass, string>>>;
-  /** The first event, as it would be sent. */
-  readonly first: unknown;
+  /** The first event, as it would be sent: one line of JSON. */
+  readonly first: string | undefined;
 };
 
 const NAMES_MAX = 50;
@@ -26,10 +26,14 @@ export async function dryRun(
   onProblem: (place: string, detail: string) => void,
 ): Promise<DryRun> {
   const tokens = new Map<TokenClass, bigint>();
-  const names = { customers: new Map<string, number>(), types: new Map<string, number>(), models: new Map<string, number>() };
+  const names = {
+    customers: new Map<string, number>(),
+    types: new Map<string, number>(),
+    models: new Map<string, number>(),
+  };
   const range: { from?: string; to?: string } = {};
   let [events, unreadable] = [0, 0];
-  let first: unknown;
+  let first: string | undefined;
   for await (const item of items) {
     if (item.kind === 'problem') {
       unreadable += 1;
@@ -37,7 +41,7 @@ export async function dryRun(
       continue;
     }
     const event: Event = JSON.parse(item.line);
-    if (events === 0) first = event;
+    first ??= item.line;
     events += 1;
     const { data } = event;
     countName(names.customers, event.subject ?? '(none)');
@@ -72,7 +76,13 @@ type Event = {
   readonly subject?: string;
   readonly type?: string;
   readonly time?: string;
-  readonly data?: { readonly provider?: string; readonly api?: string; readonly model?: string; readonly usage?: unknown; readonly tokens?: unknown };
+  readonly data?: {
+    readonly provider?: string;
+    readonly api?: string;
+    readonly model?: string;
+    readonly usage?: unknown;
+    readonly tokens?: unknown;
+  };
 };
 
 function countName(names: Map<string, number>, name: string): void {

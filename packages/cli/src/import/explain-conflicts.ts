@@ -15,7 +15,12 @@ export type ConflictSummary = {
   readonly recordedLarger: number;
   readonly different: number;
   /** The first conflicts that are not the same usage. */
-  readonly examples: readonly { readonly place: string; readonly source: string; readonly id: string; readonly differences: readonly string[] }[];
+  readonly examples: readonly {
+    readonly place: string;
+    readonly source: string;
+    readonly id: string;
+    readonly differences: readonly string[];
+  }[];
 };
 
 const EXAMPLES_MAX = 5;

@@ -170,7 +170,8 @@ function openRejects(path: string): { keep: (record: unknown) => void; close: ()
     close: async () => {
       stream.end();
       if (failure === undefined && !stream.closed) await once(stream, 'close');
-      if (failure !== undefined) throw new CliError(EXIT_CODE.failed, `--rejects could not be written: ${failure.message}`);
+      if (failure !== undefined)
+        throw new CliError(EXIT_CODE.failed, `--rejects could not be written: ${failure.message}`);
     },
   };
 }

@@ -38,7 +38,11 @@ export type JobResult = {
 const SAVE_EVERY_MS = 250;
 
 /** Sends one input from where an interrupted import left off, and keeps a checkpoint until it is through. */
-export async function runJob(job: ImportJob, context: JobContext, sent: (counts: ImportCounts) => void): Promise<JobResult> {
+export async function runJob(
+  job: ImportJob,
+  context: JobContext,
+  sent: (counts: ImportCounts) => void,
+): Promise<JobResult> {
   const { io, checkpoint } = context;
   const before = await resumable(job, context);
   const countsBefore = before?.counts ?? NO_COUNTS;
@@ -102,7 +106,9 @@ async function resumable(job: ImportJob, context: JobContext) {
     return saved;
   } catch (error) {
     if (!(error instanceof ProblemError) || error.problem.status !== 404) throw error;
-    context.progress.note(`The target does not have what an interrupted import of ${job.name} had sent; starting at its beginning.`);
+    context.progress.note(
+      `The target does not have what an interrupted import of ${job.name} had sent; starting at its beginning.`,
+    );
     return undefined;
   }
 }

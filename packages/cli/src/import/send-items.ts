@@ -27,7 +27,11 @@ export type SendProgress = {
   /** All that is answered. */
   readonly counts: ImportCounts;
   /** Records answered without a gap from the first one on, skipped ones included, with what became of them. */
-  readonly settled: { readonly records: number; readonly counts: ImportCounts; readonly lastEvent: ImportEvent | undefined };
+  readonly settled: {
+    readonly records: number;
+    readonly counts: ImportCounts;
+    readonly lastEvent: ImportEvent | undefined;
+  };
 };
 
 export type Issue =

@@ -15,20 +15,33 @@ export function printSummary(io: CliIo, summary: ImportSummary, isJson: boolean)
   const { counts, inputs } = summary;
   const what = inputs.length === 1 ? (inputs[0]?.name ?? '') : plural(inputs.length, 'file');
   const whose = summary.customer === undefined ? '' : ` as customer ${style.bold(summary.customer)}`;
-  io.writeOut(`${summary.isInterrupted ? 'Interrupted while importing' : 'Imported'} ${what} into ${summary.target}${whose}\n\n`);
+  io.writeOut(
+    `${summary.isInterrupted ? 'Interrupted while importing' : 'Imported'} ${what} into ${summary.target}${whose}\n\n`,
+  );
   const rate = summary.durationMs > 0 ? Math.round((counts.records / summary.durationMs) * 1_000) : 0;
   const pairs: [string, string][] = [
     ['records', withGroups(counts.records)],
     ['accepted', withGroups(counts.accepted)],
-    ['duplicates', `${withGroups(counts.duplicates)}${counts.duplicates > 0 ? style.dim('  recorded before, not counted again') : ''}`],
+    [
+      'duplicates',
+      `${withGroups(counts.duplicates)}${counts.duplicates > 0 ? style.dim('  recorded before, not counted again') : ''}`,
+    ],
     ['conflicts', withGroups(counts.conflicts)],
     ['rejected', withGroups(counts.rejected)],
     ...(counts.unreadable > 0 ? [['unreadable', withGroups(counts.unreadable)] satisfies [string, string]] : []),
     ['took', `${(summary.durationMs / 1_000).toFixed(1)} s (${withGroups(rate)} records/s)`],
   ];
-  printPairs(io, pairs.map(([name, value]) => [`  ${name}`, value]));
+  printPairs(
+    io,
+    pairs.map(([name, value]) => [`  ${name}`, value]),
+  );
   const notes = [
-    ...inputs.filter((one) => one.resumedAt > 0).map((one) => `${one.name}: went on after record ${withGroups(one.resumedAt)}, where an earlier import was interrupted.`),
+    ...inputs
+      .filter((one) => one.resumedAt > 0)
+      .map(
+        (one) =>
+          `${one.name}: went on after record ${withGroups(one.resumedAt)}, where an earlier import was interrupted.`,
+      ),
     ...conflictNotes(summary.conflicts, counts.conflicts),
     ...summary.notes,
     ...(summary.isInterrupted ? ['Run the same command again to go on; nothing is counted twice.'] : []),
@@ -41,12 +54,24 @@ function conflictNotes(conflicts: ConflictSummary | undefined, count: number): s
   if (count === 0 || conflicts === undefined) return [];
   const { sameUsage, recordedSmaller, tokensMissing, recordedLarger, different, examined } = conflicts;
   return [
-    ...(sameUsage > 0 ? [`${plural(sameUsage, 'conflict')}: recorded with the same usage from another copy; nothing is missing.`] : []),
-    ...(recordedSmaller > 0
-      ? [`${plural(recordedSmaller, 'conflict')}: recorded earlier with fewer tokens than the input has now; ${plural(tokensMissing, 'token')} are not recorded.`]
+    ...(sameUsage > 0
+      ? [`${plural(sameUsage, 'conflict')}: recorded with the same usage from another copy; nothing is missing.`]
       : []),
-    ...(recordedLarger > 0 ? [`${plural(recordedLarger, 'conflict')}: recorded earlier with at least the tokens the input has now; the record stays.`] : []),
-    ...(different > 0 ? [`${plural(different, 'conflict')}: another event is recorded under the same source and id; it stays. Imported as another customer? Then say --source.`] : []),
+    ...(recordedSmaller > 0
+      ? [
+          `${plural(recordedSmaller, 'conflict')}: recorded earlier with fewer tokens than the input has now; ${plural(tokensMissing, 'token')} are not recorded.`,
+        ]
+      : []),
+    ...(recordedLarger > 0
+      ? [
+          `${plural(recordedLarger, 'conflict')}: recorded earlier with at least the tokens the input has now; the record stays.`,
+        ]
+      : []),
+    ...(different > 0
+      ? [
+          `${plural(different, 'conflict')}: another event is recorded under the same source and id; it stays. Imported as another customer? Then say --source.`,
+        ]
+      : []),
     ...(examined < count ? [`${plural(count - examined, 'conflict')} not looked at.`] : []),
     ...conflicts.examples.map(({ place, id, differences }) => `  ${place} (${id}): ${differences.join('; ')}`),
   ];
@@ -90,7 +115,9 @@ type Preview = DryRun & { readonly notes: readonly string[]; readonly issues: re
 
 export function printDryRun(io: CliIo, found: Preview, isJson: boolean): void {
   if (isJson) {
-    io.writeOut(`${JSON.stringify({ dry_run: true, ...found, from: found.from ?? null, to: found.to ?? null }, null, 2)}\n`);
+    io.writeOut(
+      `${JSON.stringify({ dry_run: true, ...found, from: found.from ?? null, to: found.to ?? null }, null, 2)}\n`,
+    );
     return;
   }
   io.writeOut('Dry run: nothing was sent.\n\n');
@@ -106,10 +133,15 @@ export function printDryRun(io: CliIo, found: Preview, isJson: boolean): void {
     ['customers', list(found.customers)],
     ['types', list(found.types)],
     ['models', list(found.models)],
-    ...Object.entries(found.tokens).map(([name, count]) => [`${name} tokens`, withGroups(count)] satisfies [string, string]),
+    ...Object.entries(found.tokens).map(
+      ([name, count]) => [`${name} tokens`, withGroups(count)] satisfies [string, string],
+    ),
   ];
-  printPairs(io, pairs.map(([name, value]) => [`  ${name}`, value === '' ? 'none' : value]));
+  printPairs(
+    io,
+    pairs.map(([name, value]) => [`  ${name}`, value === '' ? 'none' : value]),
+  );
   if (found.notes.length > 0) io.writeOut(`\n${found.notes.map((note) => `  ${note}\n`).join('')}`);
-  if (found.first !== undefined) io.writeOut(`\n  The first event:\n  ${JSON.stringify(found.first)}\n`);
+  if (found.first !== undefined) io.writeOut(`\n  The first event:\n  ${found.first}\n`);
   printIssues(io, found.issues, found.unreadable);
 }

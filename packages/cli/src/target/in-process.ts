@@ -9,14 +9,26 @@ export type InProcess = { readonly fetch: Fetch; readonly adminKey: string; read
 /** Starts the service on a data directory inside this process, without a socket. */
 export async function startInProcess(io: CliIo, dataDir: string): Promise<InProcess> {
   // Its log would otherwise mix with the answer on standard output.
-  const config = loadConfig({ ...io.env, ERGON_DATA_DIR: dataDir, ERGON_LOG_LEVEL: io.env['ERGON_LOG_LEVEL'] ?? 'silent' });
+  const config = loadConfig({
+    ...io.env,
+    ERGON_DATA_DIR: dataDir,
+    ERGON_LOG_LEVEL: io.env['ERGON_LOG_LEVEL'] ?? 'silent',
+  });
   const server = await startErgon(config, { listen: false }).catch((error: unknown) => {
-    throw new CliError(EXIT_CODE.failed, `the data directory ${dataDir} cannot be used: ${describe(error)}`, '`ergon doctor` looks for the cause.');
+    throw new CliError(
+      EXIT_CODE.failed,
+      `the data directory ${dataDir} cannot be used: ${describe(error)}`,
+      '`ergon doctor` looks for the cause.',
+    );
   });
   const adminKey = io.env['ERGON_API_KEY'] ?? readStoredKey(dataDir);
   if (adminKey === undefined) {
     await server.stop();
-    throw new CliError(EXIT_CODE.denied, `${dataDir} has no stored key`, 'Set ERGON_API_KEY to an administrator key of this directory.');
+    throw new CliError(
+      EXIT_CODE.denied,
+      `${dataDir} has no stored key`,
+      'Set ERGON_API_KEY to an administrator key of this directory.',
+    );
   }
   return { fetch: (request) => server.fetch(request), adminKey, stop: () => server.stop() };
 }

@@ -111,7 +111,11 @@ function api(io: CliIo, baseUrl: string, apiKey: string, fetch: Fetch, open: Ope
 function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:')) return url;
-  throw new CliError(EXIT_CODE.usage, `${JSON.stringify(text)} is no address`, 'Expected something like http://127.0.0.1:4600.');
+  throw new CliError(
+    EXIT_CODE.usage,
+    `${JSON.stringify(text)} is no address`,
+    'Expected something like http://127.0.0.1:4600.',
+  );
 }
 
 function isLoopback(url: URL): boolean {

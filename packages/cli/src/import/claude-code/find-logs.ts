@@ -17,7 +17,10 @@ type Surroundings = {
 
 /** Where Claude Code keeps its logs: CLAUDE_CONFIG_DIR (a comma list) or both of its usual places. */
 export function logDirectories({ env, homeDir, cwd }: Surroundings): string[] {
-  const configured = (env['CLAUDE_CONFIG_DIR'] ?? '').split(',').map((one) => one.trim()).filter((one) => one !== '');
+  const configured = (env['CLAUDE_CONFIG_DIR'] ?? '')
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '');
   const roots =
     configured.length > 0
       ? configured.map((one) => resolve(cwd, one))
@@ -30,17 +33,27 @@ export function findLogs(paths: readonly string[], surroundings: Surroundings): 
   const places = paths.length > 0 ? paths.map((path) => resolve(surroundings.cwd, path)) : logDirectories(surroundings);
   const missing = paths.length > 0 ? places.find((place) => !existsSync(place)) : undefined;
   if (missing !== undefined) {
-    throw new CliError(EXIT_CODE.usage, `there is nothing at ${missing}`, 'Name a session file or a directory of them.');
+    throw new CliError(
+      EXIT_CODE.usage,
+      `there is nothing at ${missing}`,
+      'Name a session file or a directory of them.',
+    );
   }
   const byPath = new Map<string, LogFile>();
   for (const place of places.filter((one) => existsSync(one))) {
     for (const file of logsOf(place)) byPath.set(file.path, file);
   }
   if (byPath.size === 0) {
-    throw new CliError(EXIT_CODE.usage, `no Claude Code logs in ${places.join(' or ')}`, 'Name the directory that holds the *.jsonl files.');
+    throw new CliError(
+      EXIT_CODE.usage,
+      `no Claude Code logs in ${places.join(' or ')}`,
+      'Name the directory that holds the *.jsonl files.',
+    );
   }
   // By characters, not by the machine's language: the order decides which of two equal lines is taken.
-  return [...byPath.values()].sort((a, b) => (a.relativePath < b.relativePath ? -1 : a.relativePath > b.relativePath ? 1 : 0));
+  return [...byPath.values()].sort((a, b) =>
+    a.relativePath < b.relativePath ? -1 : a.relativePath > b.relativePath ? 1 : 0,
+  );
 }
 
 function logsOf(place: string): LogFile[] {

@@ -75,7 +75,8 @@ function* itemsOf(
 
 /** The provider's usage object as the line has it; in an `agent_progress` line it stands deeper. */
 function rawUsage(text: string): unknown {
-  const line: { message?: { usage?: unknown }; data?: { message?: { message?: { usage?: unknown } } } } = JSON.parse(text);
+  const line: { message?: { usage?: unknown }; data?: { message?: { message?: { usage?: unknown } } } } =
+    JSON.parse(text);
   return line.data?.message?.message?.usage ?? line.message?.usage;
 }
 

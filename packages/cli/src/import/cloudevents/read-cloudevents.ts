@@ -39,7 +39,11 @@ function toItem(text: string, place: string, options: CloudEventsOptions): Impor
   }
   const members: Readonly<Record<string, unknown>> = { ...event };
   if (typeof members['id'] !== 'string' || members['id'] === '') {
-    return { kind: 'problem', place, detail: 'the event has no id; without one a repeated import would count it twice' };
+    return {
+      kind: 'problem',
+      place,
+      detail: 'the event has no id; without one a repeated import would count it twice',
+    };
   }
   const missing: string[] = [];
   if (members['subject'] === undefined && options.customer !== undefined) {
@@ -67,7 +71,10 @@ async function peek(chunks: AsyncIterable<Uint8Array>): Promise<{ isArray: boole
     const next = await iterator.next();
     if (next.done === true) break;
     held.push(next.value);
-    first = new TextDecoder().decode(next.value).replace(/^\uFEFF/, '').trimStart()[0];
+    first = new TextDecoder()
+      .decode(next.value)
+      .replace(/^\uFEFF/, '')
+      .trimStart()[0];
   }
   async function* all(): AsyncGenerator<Uint8Array> {
     yield* held;

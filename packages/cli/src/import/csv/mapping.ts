@@ -27,7 +27,10 @@ export function parseAssignment(text: string, origin: 'column' | 'value'): Parse
   const equals = text.indexOf('=');
   if (equals < 1 || equals === text.length - 1) {
     const example = origin === 'column' ? '--map tokens.input=ContextTokens' : '--set model=gpt-5-mini';
-    return { ok: false, detail: `${JSON.stringify(text)} is not TARGET=${origin.toUpperCase()}, for example ${example}` };
+    return {
+      ok: false,
+      detail: `${JSON.stringify(text)} is not TARGET=${origin.toUpperCase()}, for example ${example}`,
+    };
   }
   const targetText = text.slice(0, equals);
   const { rest, type } = splitType(text.slice(equals + 1));

@@ -83,7 +83,8 @@ function assemble(
   const milliseconds = Date.UTC(year, month - 1, day, hour, minute, second);
   const back = new Date(milliseconds);
   const isReal = back.getUTCMonth() === month - 1 && back.getUTCDate() === day && back.getUTCHours() === hour;
-  if (!isReal || minute > 59 || second > 59) return { ok: false, detail: `${quote(text)} is not a time of the calendar` };
+  if (!isReal || minute > 59 || second > 59)
+    return { ok: false, detail: `${quote(text)} is not a time of the calendar` };
   const offset = zone === undefined ? options.zoneOffsetMinutes : parseZone(zone);
   if (offset === undefined) return { ok: false, detail: `${quote(text)} has no valid zone` };
   return format(milliseconds / 1_000 - offset * 60, fraction);
@@ -141,7 +142,8 @@ export function compilePattern(pattern: string): RegExp | undefined {
 
 function parsePattern(text: string, pattern: string, options: TimestampOptions): ParsedTimestamp {
   const match = compilePattern(pattern)?.exec(text);
-  if (match === undefined || match === null) return { ok: false, detail: `${quote(text)} is not written as ${quote(pattern)}` };
+  if (match === undefined || match === null)
+    return { ok: false, detail: `${quote(text)} is not written as ${quote(pattern)}` };
   const groups = match.groups ?? {};
   return assemble(fieldsOf(groups), groups['fraction'] ?? '', groups['zone'], options, text);
 }

@@ -34,7 +34,13 @@ export async function* readCsv(
   options: CsvOptions,
   notes: CsvNotes,
 ): AsyncGenerator<ImportItem> {
-  const parser = parse({ delimiter: options.delimiter, bom: true, relax_column_count: true, skip_empty_lines: true, info: true });
+  const parser = parse({
+    delimiter: options.delimiter,
+    bom: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    info: true,
+  });
   const input = Readable.from(chunks, { objectMode: false });
   input.on('error', (error) => parser.destroy(error));
   let plan: RowPlan | undefined;
@@ -50,11 +56,16 @@ export async function* readCsv(
     }
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error) || !String(error.code).startsWith('CSV_')) throw error;
-    throw new CliError(EXIT_CODE.failed, `${options.name} is not a CSV file: ${error.message}`, 'Is --delimiter right?');
+    throw new CliError(
+      EXIT_CODE.failed,
+      `${options.name} is not a CSV file: ${error.message}`,
+      'Is --delimiter right?',
+    );
   } finally {
     input.destroy();
   }
-  if (plan === undefined) throw new CliError(EXIT_CODE.failed, `${options.name} is empty`, 'A header line was expected.');
+  if (plan === undefined)
+    throw new CliError(EXIT_CODE.failed, `${options.name} is empty`, 'A header line was expected.');
 }
 
 type CsvRecord = { readonly record: string[]; readonly info: { readonly lines: number } };
@@ -90,15 +101,27 @@ function planRows(header: readonly string[], options: CsvOptions): RowPlan {
 
 type Envelope = { specversion: '1.0'; id: string; source: string; type: string; subject?: string; time?: string };
 
-function toItem(row: readonly string[], place: string, plan: RowPlan, options: CsvOptions, notes: CsvNotes): ImportItem {
+function toItem(
+  row: readonly string[],
+  place: string,
+  plan: RowPlan,
+  options: CsvOptions,
+  notes: CsvNotes,
+): ImportItem {
   // Every row passes through the chain of hashes, also one that becomes no event.
   const rowId = plan.idCells.length === 0 ? plan.rowId(row) : undefined;
   const problem = (detail: string): ImportItem => ({ kind: 'problem', place, detail });
   if (row.length !== plan.columns) return problem(`the row has ${row.length} cells, the header ${plan.columns}`);
   const idValues = plan.idCells.map(({ index }) => (row[index] ?? '').trim());
   const emptyAt = idValues.findIndex((value) => value === '');
-  if (emptyAt !== -1) return problem(`${plan.idCells[emptyAt]?.column} is empty, and --id-from makes it the event's id`);
-  const event: Envelope = { specversion: '1.0', id: rowId ?? joinIdentity(idValues), source: options.source, type: options.type };
+  if (emptyAt !== -1)
+    return problem(`${plan.idCells[emptyAt]?.column} is empty, and --id-from makes it the event's id`);
+  const event: Envelope = {
+    specversion: '1.0',
+    id: rowId ?? joinIdentity(idValues),
+    source: options.source,
+    type: options.type,
+  };
   if (options.customer !== undefined) event.subject = options.customer;
   const data: Record<string, unknown> = {};
   for (const { target, value } of plan.fixed) {
