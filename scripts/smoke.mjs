@@ -62,18 +62,34 @@ try {
   });
   await check('SIGTERM of npm start stops everything', async () => {
     const pid = databasePid();
-    service.child.kill('SIGTERM');
-    await within(30_000, service.exited);
+    const last = service ?? [...running].at(-1);
+    last.child.kill('SIGTERM');
+    await within(30_000, last.exited);
     await within(5_000, gone(pid));
   });
 } finally {
-  for (const child of running) child.kill('SIGTERM');
-  await sleep(running.size > 0 ? 5_000 : 0);
+  await stopEverything();
   rmSync(home, { recursive: true, force: true });
 }
 if (process.argv[2]) writeFileSync(process.argv[2], JSON.stringify(tally));
 console.log(`smoke: ${tally.passed} passed, ${tally.failed} failed`);
 process.exit(tally.failed === 0 ? 0 : 1);
+
+/** After a failed check something may still run: it is asked to stop, then made to. */
+async function stopEverything() {
+  const exits = [...running].map(({ child, exited }) => {
+    child.kill('SIGTERM');
+    return exited;
+  });
+  await within(15_000, Promise.all(exits)).catch(() => undefined);
+  for (const pidOf of [servicePid, databasePid]) {
+    try {
+      process.kill(pidOf(), 'SIGKILL');
+    } catch {
+      // Gone, as it should be.
+    }
+  }
+}
 
 async function check(name, work) {
   try {
@@ -92,7 +108,6 @@ function npmStart(onPort) {
   const env = { ...process.env, ERGON_DATA_DIR: dataDir, ERGON_PORT: String(onPort), ERGON_API_KEY: apiKey };
   delete env.DATABASE_URL;
   const child = spawn('npm', ['start'], { cwd: clone, stdio: ['ignore', 'pipe', 'pipe'], env });
-  running.add(child);
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk) => {
@@ -101,11 +116,13 @@ function npmStart(onPort) {
   }
   const exited = new Promise((resolve) => {
     child.once('exit', (code, signal) => {
-      running.delete(child);
+      running.delete(service);
       resolve(code ?? signal);
     });
   });
-  return { child, exited, output: () => text };
+  const service = { child, exited, output: () => text };
+  running.add(service);
+  return service;
 }
 
 async function startService(timeoutMs) {

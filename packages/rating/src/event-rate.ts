@@ -89,10 +89,11 @@ export function eventRate(lines: EventLines, steps: readonly AmountStep[]): Even
   return {
     next: (state, quantity) => {
       const own = lines(state, quantity);
-      const reached = add(state.amount, roundAmount(sum(own.map((line) => line.amount))));
+      const listed = settledLines(own, roundAmount(sum(own.map((line) => line.amount))));
+      const reached = add(state.amount, listed.amount);
       const charged = subtract(roundAmount(applySteps(steps, reached)), roundAmount(applySteps(steps, state.amount)));
       return {
-        charge: settledLines([...own, ...stepLines(steps, state.amount, reached)], charged),
+        charge: settledLines([...listed.lines, ...stepLines(steps, state.amount, reached)], charged),
         state: { events: state.events + 1n, quantity: add(state.quantity, quantity), amount: reached },
       };
     },

@@ -32,6 +32,11 @@ export const FALLBACK_METERS: ReadonlyMap<string, string> = new Map(
   }),
 );
 
+/** Whether tokens of this class were part of the prompt: those that are input, or are priced as input by default. */
+export function isPromptClass(tokenClass: TokenClass): boolean {
+  return tokenClass === 'input' || FALLS_BACK_TO[tokenClass] === 'input';
+}
+
 function meterOf(tokenClass: TokenClass): string {
   return `${tokenClass}_tokens`;
 }

@@ -142,7 +142,10 @@ async function readiness(database: Database): Promise<{ ready: boolean; reason?:
       ? { ready: true }
       : { ready: false, reason: `the schema is at migration ${number}, this build needs ${latestMigration()}` };
   } catch (error) {
-    return { ready: false, reason: `the database does not answer: ${error instanceof Error ? error.message : 'unknown'}` };
+    return {
+      ready: false,
+      reason: `the database does not answer: ${error instanceof Error ? error.message : 'unknown'}`,
+    };
   }
 }
 

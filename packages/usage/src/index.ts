@@ -2,6 +2,7 @@ export type { AgentCall, LogLine } from './logs/agent-call.ts';
 export { type CallDeduplicator, createCallDeduplicator } from './logs/call-deduplicator.ts';
 export { type LinePlace, parseClaudeCodeLine } from './logs/claude-code-line.ts';
 export { normaliseUsage, type UsageInput } from './normalise-usage.ts';
+export { isReportedCostTrusted } from './normalise/read-cost.ts';
 export {
   type Quality,
   TOKEN_CLASSES,
@@ -14,3 +15,4 @@ export {
   type UsageIteration,
   type UsageRecord,
 } from './record.ts';
+export { createUsageAccumulator, type UsageAccumulator } from './stream/usage-accumulator.ts';

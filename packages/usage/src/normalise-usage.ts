@@ -4,6 +4,7 @@ import { READERS, resolveDialect } from './normalise/dialects.ts';
 import { disjointTokens, emptyFigures } from './normalise/figures.ts';
 import { type JsonObject, object, text } from './normalise/json.ts';
 import { type Iterations, readIterations } from './normalise/read-anthropic.ts';
+import { readReportedCost } from './normalise/read-cost.ts';
 import { readUnits } from './normalise/read-units.ts';
 import type { Quality, Tokens, Units, UsageFlag, UsageRecord } from './record.ts';
 
@@ -31,6 +32,7 @@ export type UsageInput = {
   readonly cacheTtl?: '5m' | '1h' | undefined;
 };
 
+const NO_USAGE: JsonObject = Object.freeze({});
 const NO_TOKENS: Tokens = Object.freeze({});
 const NO_UNITS: Units = Object.freeze({});
 const NO_FLAGS: readonly UsageFlag[] = Object.freeze([]);
@@ -103,17 +105,23 @@ function composeRecord(
   if (api !== undefined) record.api = api;
   if (model !== undefined) record.model = model;
   if (iterations !== undefined) record.iterations = iterations.billed;
-  else if (units.web_searches !== undefined || units.web_fetches !== undefined) {
-    // A server-tool loop sums several prompts into one input figure (reference: 950,648 tokens of a 200k model).
-    if (usage?.server_tool_use !== undefined) record.isPromptSummed = true;
-  }
-  const serviceTier = text(input.serviceTier) ?? text(usage?.service_tier);
-  const speed = text(input.speed) ?? text(usage?.speed);
-  const region = text(input.region) ?? geography(usage?.inference_geo);
+  // A server-tool loop sums several prompts into one input figure (reference: 950,648 tokens of a 200k model).
+  else if (units !== NO_UNITS && usage?.server_tool_use !== undefined && !isEmpty(units)) record.isPromptSummed = true;
+  describe(record, input, usage ?? NO_USAGE);
+  return record;
+}
+
+/** Tier, speed, region and the provider's own cost: what the response says first, then what the usage object says. */
+function describe(record: MutableRecord, input: UsageInput, usage: JsonObject): void {
+  const serviceTier =
+    text(input.serviceTier) ?? text(usage.service_tier) ?? text(usage.serviceTier) ?? text(usage.trafficType);
+  const speed = text(input.speed) ?? text(usage.speed);
+  const region = text(input.region) ?? geography(usage.inference_geo);
+  const cost = readReportedCost(usage);
   if (serviceTier !== undefined) record.serviceTier = serviceTier;
   if (speed !== undefined) record.speed = speed;
   if (region !== undefined) record.region = region;
-  return record;
+  if (cost !== undefined) record.providerReportedCost = cost;
 }
 
 /** With a server-side fallback, the model that answered is the fallback's, whatever the request asked for. */

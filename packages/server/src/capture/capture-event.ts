@@ -57,6 +57,9 @@ export function captureEvent(value: unknown, index: number, context: CaptureCont
   }
 }
 
+/** Attribution fields as own members; read in one pass over `data`. */
+const ATTRIBUTION: ReadonlySet<string> = new Set(ATTRIBUTION_FIELDS);
+
 function capture(value: Members, id: string, index: number, context: CaptureContext) {
   const source = value.source === undefined ? 'api' : requiredName(value, 'source');
   const type = requiredName(value, 'type');
@@ -64,16 +67,14 @@ function capture(value: Members, id: string, index: number, context: CaptureCont
   const occurredAt = occurrence(value.time, context);
   const data = value.data === undefined ? {} : value.data;
   if (!isMembers(data)) throw new Refusal('invalid_field', 'data must be a JSON object', '/data');
-  checkEnvelope(value);
-  for (const field of ATTRIBUTION_FIELDS) {
-    if (data[field] !== undefined) optionalName(data, field, `/data/${field}`);
-  }
+  const hasExtensions = checkEnvelope(value);
+  for (const field in data) if (ATTRIBUTION.has(field)) optionalName(data, field, `/data/${field}`);
   const status = callStatus(data.status);
   const attempt = attemptNumber(data.attempt);
   if (data.final !== undefined && typeof data.final !== 'boolean') {
     throw new Refusal('invalid_field', 'final must be true or false', '/data/final');
   }
-  const canonical = canonicalEvent(value, { id, source, type, subject, data }, occurredAt);
+  const canonical = canonicalEvent(value, { id, source, type, subject, data, hasExtensions }, occurredAt);
   if (canonical.length > LIMITS.eventBytesMax) {
     throw new Refusal(
       'event_too_large',
@@ -103,44 +104,49 @@ export function eventIdentity(environmentId: number, source: string, id: string)
   return hash('sha256', `${environmentId}\0${source}\0${id}`, 'hex').slice(0, 32);
 }
 
-type Envelope = { id: string; source: string; type: string; subject: string | undefined; data: Members };
+type Envelope = {
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly subject: string | undefined;
+  readonly data: Members;
+  readonly hasExtensions: boolean;
+};
 
 function canonicalEvent(value: Members, envelope: Envelope, occurredAt: number): string {
   const { id, source, type, subject, data } = envelope;
-  let text = '{';
-  const extensions = Object.keys(value).filter((key) => !ENVELOPE_MEMBERS.has(key));
-  if (extensions.length > 0) {
-    const parts = new Map<string, string>(extensions.map((key) => [key, canonicalJson(value[key])]));
-    parts
-      .set('data', canonicalJson(data))
-      .set('id', writeString(id))
-      .set('source', writeString(source))
-      .set('type', writeString(type));
+  const time = value.time === undefined || value.time === null ? undefined : `"${formatInstant(occurredAt)}"`;
+  if (envelope.hasExtensions) {
+    const parts = new Map<string, string>();
+    for (const key of Object.keys(value)) if (!ENVELOPE_MEMBERS.has(key)) parts.set(key, canonicalJson(value[key]));
+    parts.set('data', canonicalJson(data)).set('id', writeString(id)).set('source', writeString(source));
+    parts.set('type', writeString(type));
     if (subject !== undefined) parts.set('subject', writeString(subject));
-    if (value.time !== undefined && value.time !== null) parts.set('time', `"${formatInstant(occurredAt)}"`);
+    if (time !== undefined) parts.set('time', time);
     const members = [...parts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, part]) => `"${key}":${part}`);
     return `{${members.join(',')}}`;
   }
-  text += `"data":${canonicalJson(data)},"id":${writeString(id)},"source":${writeString(source)}`;
+  let text = `{"data":${canonicalJson(data)},"id":${writeString(id)},"source":${writeString(source)}`;
   if (subject !== undefined) text += `,"subject":${writeString(subject)}`;
-  if (value.time !== undefined && value.time !== null) text += `,"time":"${formatInstant(occurredAt)}"`;
+  if (time !== undefined) text += `,"time":${time}`;
   return `${text},"type":${writeString(type)}}`;
 }
 
-function checkEnvelope(value: Members): void {
+/** Returns whether the event has extension attributes. */
+function checkEnvelope(value: Members): boolean {
   if (value.specversion !== undefined && value.specversion !== '1.0') {
     throw new Refusal('unsupported_specversion', 'specversion must be "1.0"', '/specversion');
   }
+  let hasExtensions = false;
   for (const key in value) {
     if (ENVELOPE_MEMBERS.has(key)) continue;
     if (!EXTENSION_NAME.test(key)) {
-      throw new Refusal(
-        'unknown_member',
-        `${key.slice(0, 60)} is no event member; put your own fields under data`,
-        `/${key.slice(0, 60)}`,
-      );
+      const shown = key.slice(0, 60);
+      throw new Refusal('unknown_member', `${shown} is no event member; put your own fields under data`, `/${shown}`);
     }
+    hasExtensions = true;
   }
+  return hasExtensions;
 }
 
 function occurrence(time: unknown, context: CaptureContext): number {

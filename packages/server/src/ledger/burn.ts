@@ -43,6 +43,7 @@ export type OpenGrant = {
 
 /** What is being paid for: eligibility of a grant is decided on it. */
 export type Purpose = {
+  readonly currency: Currency;
   readonly meter: string;
   readonly feature: string | undefined;
   readonly model: string | undefined;
@@ -50,6 +51,8 @@ export type Purpose = {
 
 /** A part of one amount and who bears it: a grant, or `null` for the customer's receivable. */
 export type Share = { readonly accountId: number | null; readonly units: LedgerUnits };
+
+const NO_SHARES: readonly Share[] = Object.freeze([]);
 
 /**
  * The order in which grants burn, total and documented (DESIGN section 9): priority ascending, none last; expiry ascending,
@@ -93,12 +96,18 @@ function matchesModel(pattern: string, model: string): boolean {
  * @param grants in {@link burnOrder}.
  * @param at when it is posted, microseconds since 1970: validity of a grant is judged then.
  */
-export function burn(grants: readonly OpenGrant[], units: LedgerUnits, purpose: Purpose, at: number): Share[] {
+export function burn(grants: readonly OpenGrant[], units: LedgerUnits, purpose: Purpose, at: number): readonly Share[] {
+  if (units === 0n) return NO_SHARES;
   const shares: Share[] = [];
   let left = units;
   for (const grant of grants) {
     if (left === 0n) break;
-    if (grant.available <= 0n || grant.effectiveAt > at || (grant.expiresAt !== null && grant.expiresAt <= at))
+    if (
+      grant.available <= 0n ||
+      grant.currency !== purpose.currency ||
+      grant.effectiveAt > at ||
+      (grant.expiresAt !== null && grant.expiresAt <= at)
+    )
       continue;
     if (!isEligible(grant, purpose)) continue;
     const taken = grant.available < left ? grant.available : left;

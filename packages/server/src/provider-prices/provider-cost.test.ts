@@ -173,7 +173,8 @@ describe('iterations', () => {
       tokens: { input: 412, output: 264 },
       iterations,
     });
-    expect(text(prices.cost(usage, NOW))).toBe('0.00866');
+    const cost = prices.cost(usage, NOW);
+    expect([text(cost), cost?.source]).toEqual(['0.00866', '@pydantic/genai-prices 0.1.8']);
   });
 
   test("what is said of another model's price reaches the cost", () => {

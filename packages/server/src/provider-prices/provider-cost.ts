@@ -40,7 +40,10 @@ export function providerCost(
   options: CostOptions = {},
 ): ProviderCost | undefined {
   const tally = new Tally(options.explain === true);
-  if (price !== undefined) tally.flags = price.flags;
+  if (price !== undefined) {
+    tally.flags = price.flags;
+    tally.source = price.source;
+  }
   if (record.iterations !== undefined && record.iterations.length > 0) {
     for (const { model, tokens } of record.iterations) {
       const own = model === undefined || model === record.model ? price : options.priceOf?.(model);
@@ -64,6 +67,7 @@ class Tally {
   /** Something was reported, were it zero. */
   hasUsage = false;
   hasPriced = false;
+  source = '';
   tier: ContextTier | undefined;
   readonly lines: CostLine[] | undefined;
   #amount: Decimal = ZERO;
@@ -88,8 +92,8 @@ class Tally {
 
   result(): ProviderCost {
     const amount = roundAmount(this.#amount);
-    const { flags, tier, lines } = this;
-    const cost = { amount, currency: 'USD', isComplete: !this.isIncomplete, basis: 'table', flags } as const;
+    const { flags, tier, lines, source } = this;
+    const cost = { amount, currency: 'USD', isComplete: !this.isIncomplete, basis: 'table', source, flags } as const;
     if (tier === undefined && lines === undefined) return cost;
     return { ...cost, ...(tier && { tier: { promptTokensAbove: tier.promptTokensAbove } }), ...(lines && { lines }) };
   }
@@ -104,6 +108,7 @@ const TIER_UNDECIDED: UsageFlag = {
 };
 
 function addTokens(tally: Tally, price: ProviderPrice, tokens: Tokens, isPromptSummed: boolean): void {
+  if (tally.source === '') tally.source = price.source;
   // An iteration on another model brings what is to be said about that model's price.
   if (price.flags !== tally.flags) for (const flag of price.flags) tally.flag(flag);
   const tier = price.tiers.length === 1 ? price.tiers[0] : contextTier(tally, price, tokens, isPromptSummed);

@@ -279,6 +279,6 @@ describe("the provider's own figure", () => {
       record({ provider: 'xai', model: 'no-such', tokens: { input: 1 }, ...reported('0.5') }),
       NOW,
     );
-    expect([text(cost), cost?.basis]).toEqual(['0.5', 'provider_reported']);
+    expect([text(cost), cost?.basis, cost?.source]).toEqual(['0.5', 'provider_reported', 'reported by x-ai']);
   });
 });

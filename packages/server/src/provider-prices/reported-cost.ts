@@ -21,7 +21,8 @@ export function trustedReportedCost(
   const figure = parseDecimal(reported.amount);
   if (figure === undefined || !isPositive(figure)) return computed;
   const amount = roundAmount(figure);
-  const basis = { amount, currency: 'USD', isComplete: true, basis: 'provider_reported' } as const;
+  const source = `reported by ${provider}`;
+  const basis = { amount, currency: 'USD', isComplete: true, basis: 'provider_reported', source } as const;
   if (computed === undefined) return { ...basis, flags: [] };
   if (equals(amount, computed.amount)) return { ...computed, ...basis };
   const flag = {

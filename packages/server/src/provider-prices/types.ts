@@ -85,6 +85,8 @@ export type ProviderCost = {
   /** The context tier that applied, when it was not the base; the highest one over iterations. */
   readonly tier?: { readonly promptTokensAbove: number };
   readonly basis: 'table' | 'provider_reported';
+  /** Where the figures come from, for the record: library and version, an override's own words, or who reported it. */
+  readonly source: string;
   readonly flags: readonly UsageFlag[];
   /** Only when asked for. Their exact sum, rounded, is `amount` (when `basis` is `table`). */
   readonly lines?: readonly CostLine[];

@@ -10,7 +10,7 @@ import {
 } from '../ledger/burn.ts';
 import type { Queryable } from '../store/database.ts';
 import { int8Array, textArray } from '../store/pg-arrays.ts';
-import { type AccumulatorState, readAccumulator, type StoredAccumulator, writeAccumulator } from './accumulate.ts';
+import { type StoredAccumulator, writeAccumulator } from './accumulate.ts';
 import type { AccumulatorRow } from './rate-group.ts';
 
 /** Names an accumulator row: customer, card version, period. */
@@ -22,8 +22,6 @@ export type StoredTotals = Readonly<Record<string, StoredAccumulator>>;
 export type LockedAccounts = {
   readonly grants: readonly Readonly<OpenGrant>[];
   readonly receivables: ReadonlyMap<Currency, number>;
-  /** Every locked account's currency, for reversals to accounts that are no open grant. */
-  readonly expired: ReadonlySet<number>;
 };
 
 type AccountRow = {
@@ -91,41 +89,33 @@ export async function lockAccumulators(
 }
 
 /**
- * Locks the accounts of customers, in id order. Grants that are used up stay out unless `isReversing`: a reversal may give
- * back to them.
+ * Locks the accounts of customers, in id order. Grants that are used up stay out; a reversal that gives back to one locks it
+ * when it does.
  */
 export async function lockAccounts(
   db: Queryable,
   environmentId: number,
   customerIds: readonly number[],
-  isReversing: boolean,
-  now: number,
 ): Promise<Map<number, LockedAccounts>> {
   const result = await db.query<AccountRow>({
     name: 'lock_accounts',
     text: `select a.id, a.customer_id, a.kind, a.currency, a.balance,
         g.priority, g.kind as grant_kind, g.effective_at, g.expires_at, g.eligibility
       from account a left join credit_grant g on g.environment_id = a.environment_id and g.account_id = a.id
-      where a.environment_id = $1 and a.customer_id = any($2::int8[]) and (a.kind <> 'grant' or a.balance > 0 or $3)
+      where a.environment_id = $1 and a.customer_id = any($2::int8[]) and (a.kind <> 'grant' or a.balance > 0)
       order by a.id for update of a`,
-    values: [environmentId, int8Array(customerIds), isReversing],
+    values: [environmentId, int8Array(customerIds)],
   });
-  const byCustomer = new Map<
-    number,
-    { grants: OpenGrant[]; receivables: Map<Currency, number>; expired: Set<number> }
-  >();
+  const byCustomer = new Map<number, { grants: OpenGrant[]; receivables: Map<Currency, number> }>();
   for (const row of result.rows) {
     const id = Number(row.customer_id);
     let accounts = byCustomer.get(id);
     if (accounts === undefined) {
-      accounts = { grants: [], receivables: new Map(), expired: new Set() };
+      accounts = { grants: [], receivables: new Map() };
       byCustomer.set(id, accounts);
     }
     if (row.kind === 'receivable') accounts.receivables.set(currency(row.currency), Number(row.id));
-    if (row.kind !== 'grant') continue;
-    const grant = openGrant(row);
-    accounts.grants.push(grant);
-    if (grant.expiresAt !== null && grant.expiresAt <= now) accounts.expired.add(grant.accountId);
+    if (row.kind === 'grant') accounts.grants.push(openGrant(row));
   }
   for (const accounts of byCustomer.values()) accounts.grants.sort(burnOrder);
   return byCustomer;
@@ -144,13 +134,6 @@ function openGrant(row: AccountRow): OpenGrant {
   };
 }
 
-/** Rows as one attempt to rate may change them. */
-export function openRow(key: AccumulatorKey, totals: StoredTotals): AccumulatorRow {
-  const buckets = new Map<string, AccumulatorState>();
-  for (const [bucket, stored] of Object.entries(totals)) buckets.set(bucket, readAccumulator(stored));
-  return { ...key, buckets, isChanged: false };
-}
-
 export function writeAccumulators(
   db: Queryable,
   environmentId: number,
@@ -161,13 +144,13 @@ export function writeAccumulators(
     text: `update accumulator a set totals = k.t::json
       from unnest($2::int8[], $3::int8[], $4::text[], $5::text[]) as k(c, v, p, t)
       where a.environment_id = $1 and a.customer_id = k.c and a.card_version_id = k.v and a.period = k.p::date`,
-    values: [environmentId, ...keyArrays(rows), textArray(rows.map((row) => storedTotals(row.buckets)))],
+    values: [environmentId, ...keyArrays(rows), textArray(rows.map((row) => storedTotals(row)))],
   });
 }
 
-function storedTotals(buckets: ReadonlyMap<string, AccumulatorState>): string {
-  const totals: Record<string, StoredAccumulator> = {};
-  for (const [bucket, state] of buckets) totals[bucket] = writeAccumulator(state);
+function storedTotals(row: AccumulatorRow): string {
+  const totals: Record<string, StoredAccumulator> = { ...row.stored };
+  for (const { name, state } of row.work.values()) totals[name] = writeAccumulator(state);
   return JSON.stringify(totals);
 }
 

@@ -1,18 +1,6 @@
-import {
-  add,
-  type Decimal,
-  decimal,
-  divide,
-  larger,
-  multiply,
-  ONE,
-  parseDecimal,
-  scaled,
-  smaller,
-  toText,
-  ZERO,
-} from '@ergon/exact';
+import { add, type Decimal, decimal, divide, larger, multiply, ONE, scaled, smaller, toText, ZERO } from '@ergon/exact';
 import type { Aggregation } from '../catalog/custom-meter.ts';
+import { type LedgerUnits, ledgerDecimal, ledgerUnits } from '../ledger/burn.ts';
 
 /**
  * The running state behind one accumulator: f, the aggregated quantity, what was charged for it so far, and what the
@@ -21,8 +9,8 @@ import type { Aggregation } from '../catalog/custom-meter.ts';
 export type AccumulatorState = {
   /** f. */
   quantity: Decimal;
-  /** R(f) so far: the sum of the marginal charges. */
-  charged: Decimal;
+  /** R(f) so far, the sum of the marginal charges, in ledger units. */
+  charged: LedgerUnits;
   /** avg: sum of the values. */
   total: Decimal | undefined;
   /** avg: count of values. max, min: 1 once there is a value. */
@@ -41,13 +29,13 @@ export type StoredAccumulator = {
 };
 
 export function emptyAccumulator(): AccumulatorState {
-  return { quantity: ZERO, charged: ZERO, total: undefined, count: 0, order: undefined };
+  return { quantity: ZERO, charged: 0n, total: undefined, count: 0, order: undefined };
 }
 
 export function readAccumulator(stored: StoredAccumulator): AccumulatorState {
   return {
     quantity: decimal(stored.q),
-    charged: parseDecimal(stored.a) ?? ZERO,
+    charged: ledgerUnits(decimal(stored.a)),
     total: stored.s === undefined ? undefined : decimal(stored.s),
     count: stored.n ?? 0,
     order: stored.o,
@@ -57,7 +45,7 @@ export function readAccumulator(stored: StoredAccumulator): AccumulatorState {
 export function writeAccumulator(state: AccumulatorState): StoredAccumulator {
   return {
     q: toText(state.quantity),
-    a: toText(state.charged),
+    a: toText(ledgerDecimal(state.charged)),
     ...(state.total !== undefined && { s: toText(state.total) }),
     ...(state.count > 0 && { n: state.count }),
     ...(state.order !== undefined && { o: state.order }),

@@ -1,22 +1,20 @@
 import type { Queryable } from '../store/database.ts';
 import { uuidArray } from '../store/pg-arrays.ts';
 import { standingDebits } from './account-store.ts';
-import type { AccumulatorRow, Debit, MissingState } from './rate-group.ts';
-import { valueHash } from './transaction.ts';
+import type { AccumulatorRow, Debit, MissingFacts, RatingFacts } from './rate-group.ts';
+import { valueHash } from './value-hash.ts';
 
 /** What was read because a rating asked for it. */
-export type MissingFacts = {
+export type ReadFacts = RatingFacts & {
   readonly debitsByBucket: Map<string, readonly Debit[]>;
   readonly newValues: Map<string, boolean>;
-  debits(row: AccumulatorRow, bucket: string): readonly Debit[] | undefined;
-  isNewValue(row: AccumulatorRow, bucket: string, distinct: string): boolean | undefined;
 };
 
 function keyOf(row: AccumulatorRow, bucket: string): string {
   return `${row.customerId}|${row.cardVersionId}|${row.period}|${bucket}`;
 }
 
-export function noFacts(): MissingFacts {
+export function noFacts(): ReadFacts {
   const debitsByBucket = new Map<string, readonly Debit[]>();
   const newValues = new Map<string, boolean>();
   return {
@@ -30,15 +28,15 @@ export function noFacts(): MissingFacts {
 export async function loadMissing(
   db: Queryable,
   environmentId: number,
-  missing: MissingState,
-  facts: MissingFacts,
+  missing: MissingFacts,
+  facts: ReadFacts,
 ): Promise<void> {
   for (const { row, bucket } of missing.debits) {
     const key = keyOf(row, bucket);
     if (!facts.debitsByBucket.has(key))
       facts.debitsByBucket.set(key, await standingDebits(db, environmentId, { ...row, bucket }));
   }
-  const byBucket = new Map<string, MissingState['values'][number][]>();
+  const byBucket = new Map<string, MissingFacts['values'][number][]>();
   for (const one of missing.values) {
     const key = keyOf(one.row, one.bucket);
     const list = byBucket.get(key);
@@ -56,7 +54,7 @@ export async function loadMissing(
 async function insertValues(
   db: Queryable,
   environmentId: number,
-  values: MissingState['values'],
+  values: MissingFacts['values'],
 ): Promise<Set<string>> {
   const first = values[0];
   if (first === undefined) return new Set();

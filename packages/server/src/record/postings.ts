@@ -2,11 +2,14 @@ import type { Currency } from '@ergon/exact';
 import type { LedgerUnits } from '../ledger/burn.ts';
 import type { Client } from '../store/database.ts';
 import type { NewPosting } from './account-store.ts';
-import type { GroupRating } from './rate-group.ts';
+import type { AccumulatorRow } from './rate-group.ts';
 import type { RecordServices } from './transaction.ts';
 
+/** A row with the account that bears what no grant covers. */
+export type RatedRow = { readonly row: AccumulatorRow; readonly receivableId: number };
+
 /**
- * Turns the shares of a rating into postings and balance changes. Usage: debit the grant or the receivable, credit revenue.
+ * Turns the sums of a rating into postings and balance changes. Usage: debit the grant or the receivable, credit revenue.
  * Reversal: debit revenue, credit what was debited; the share of a grant that has expired since goes to the customer's
  * credit account (DESIGN section 9).
  */
@@ -15,47 +18,55 @@ export async function newPostings(
   services: RecordServices,
   environmentId: number,
   blockId: bigint,
-  rating: GroupRating,
+  rows: readonly RatedRow[],
 ): Promise<{ postings: NewPosting[]; balances: Map<number, LedgerUnits> }> {
   const postings: NewPosting[] = [];
   const balances = new Map<number, LedgerUnits>();
-  const pending = [...rating.postings.values()].filter((posting) => posting.units !== 0n);
-  if (pending.length === 0) return { postings, balances };
-  const expired = pending.some((posting) => posting.isReversal)
-    ? await expiredAccounts(
-        client,
-        environmentId,
-        pending.flatMap((posting) => (posting.accountId === null ? [] : [posting.accountId])),
-      )
-    : new Set<number>();
-  for (const posting of pending) {
-    const { row, currency, isReversal } = posting;
-    const revenue = await services.revenueAccount(environmentId, currency);
-    const own = posting.accountId ?? rating.receivableAccount(row.customerId, currency);
-    const target =
-      isReversal && expired.has(own) ? await customerCredit(client, environmentId, row.customerId, currency) : own;
-    const units = isReversal ? -posting.units : posting.units;
-    postings.push({
-      customerId: row.customerId,
-      kind: isReversal ? 'reversal' : 'usage',
-      debitAccountId: isReversal ? revenue : target,
-      creditAccountId: isReversal ? target : revenue,
-      currency,
-      units,
-      blockId,
-      cardVersionId: row.cardVersionId,
-      period: row.period,
-      bucket: posting.bucket,
-      reversedAccountId: isReversal ? own : null,
-    });
-    balances.set(target, (balances.get(target) ?? 0n) + (isReversal ? units : -units));
+  const expired = await expiredAccounts(client, environmentId, reversedAccounts(rows));
+  for (const { row, receivableId } of rows) {
+    for (const { name, postings: sums } of row.work.values()) {
+      for (const { accountId, isReversal, units } of sums) {
+        if (units === 0n) continue;
+        const revenue = await services.revenueAccount(environmentId, row.currency);
+        const own = accountId ?? receivableId;
+        const target =
+          isReversal && expired.has(own)
+            ? await customerCredit(client, environmentId, row.customerId, row.currency)
+            : own;
+        postings.push({
+          customerId: row.customerId,
+          kind: isReversal ? 'reversal' : 'usage',
+          debitAccountId: isReversal ? revenue : target,
+          creditAccountId: isReversal ? target : revenue,
+          currency: row.currency,
+          units: isReversal ? -units : units,
+          blockId,
+          cardVersionId: row.cardVersionId,
+          period: row.period,
+          bucket: name,
+          reversedAccountId: isReversal ? own : null,
+        });
+        balances.set(target, (balances.get(target) ?? 0n) - units);
+      }
+    }
   }
   // Usage before the reversals of the same block: whoever folds them later meets a debit before it is taken back.
   postings.sort((a, b) => Number(a.kind === 'reversal') - Number(b.kind === 'reversal'));
   return { postings, balances };
 }
 
+function reversedAccounts(rows: readonly RatedRow[]): number[] {
+  const ids: number[] = [];
+  for (const { row } of rows) {
+    for (const { postings } of row.work.values()) {
+      for (const { accountId, isReversal } of postings) if (isReversal && accountId !== null) ids.push(accountId);
+    }
+  }
+  return ids;
+}
+
 async function expiredAccounts(client: Client, environmentId: number, ids: readonly number[]): Promise<Set<number>> {
+  if (ids.length === 0) return new Set();
   const result = await client.query<{ id: bigint }>(
     `select account_id as id from credit_grant where environment_id = $1 and account_id = any($2::int8[]) and expires_at <= now()`,
     [environmentId, [...ids]],

@@ -3,139 +3,113 @@ import type { Bucket, CompiledPrice } from '@ergon/rating';
 import type { BillingMonth } from '../catalog/billing-month.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
 import type { CardVersion } from '../catalog/snapshot.ts';
-import { burn, type LedgerUnits, ledgerDecimal, ledgerUnits, type OpenGrant, type Share } from '../ledger/burn.ts';
-import { type AccumulatorState, accumulate, emptyAccumulator, type Increment, secondsBetween } from './accumulate.ts';
+import { burn, type LedgerUnits, ledgerUnits, type OpenGrant, type Share } from '../ledger/burn.ts';
+import {
+  type AccumulatorState,
+  accumulate,
+  emptyAccumulator,
+  type Increment,
+  readAccumulator,
+  type StoredAccumulator,
+  secondsBetween,
+} from './accumulate.ts';
+import { encodeLine } from './encode-rating.ts';
 import type { PreparedEvent } from './prepare.ts';
-import type { RatedLine } from './types.ts';
+
+/** An earlier debit that can be taken back. */
+export type Debit = { readonly accountId: number | null; units: LedgerUnits };
+
+/** One running total of a row while a group is rated: its state, and what the group posted for it. */
+export type BucketWork = {
+  /** "price/bucket": the accumulator's name within its card version and period. */
+  readonly name: string;
+  readonly state: AccumulatorState;
+  /** Debits of this group, newest last, over the standing ones once those were read. */
+  readonly debits: Debit[];
+  hasStandingDebits: boolean;
+  /** Sums to post, one per account and direction: negative gives back. */
+  readonly postings: { readonly accountId: number | null; readonly isReversal: boolean; units: LedgerUnits }[];
+};
 
 /** One customer's running totals under one card version in one period, held under its lock. */
 export type AccumulatorRow = {
   readonly customerId: number;
   readonly cardVersionId: number;
   readonly period: string;
-  readonly buckets: Map<string, AccumulatorState>;
-  isChanged: boolean;
-};
-
-/** A customer's money, held under its lock. */
-export type CustomerAccounts = {
-  /** In burn order, every currency. */
+  readonly currency: Currency;
+  readonly stored: Readonly<Record<string, StoredAccumulator>>;
+  readonly work: Map<Bucket, BucketWork>;
+  /** In burn order, every currency; shared by the customer's rows. */
   readonly grants: readonly OpenGrant[];
-  /** Receivable account by currency. */
-  readonly receivables: ReadonlyMap<Currency, number>;
 };
 
-/** An earlier debit that can be taken back. */
-export type Debit = { readonly accountId: number | null; units: LedgerUnits };
-
-export type RatingContext = {
-  readonly now: number;
-  accumulators(customerId: number, version: CardVersion, month: BillingMonth): AccumulatorRow;
-  accounts(customerId: number): CustomerAccounts;
-  /** Debits of a bucket still standing, oldest first; `undefined` when they have not been read yet. */
-  standingDebits(row: AccumulatorRow, bucket: string): readonly Debit[] | undefined;
-  /** unique: whether the value is new to the bucket; `undefined` when nobody has looked yet. */
+/** Facts that most groups need none of, so they are read only when a rating asks for them. */
+export type RatingFacts = {
+  /** Debits of a bucket still standing, oldest first; `undefined` when they have not been read. */
+  debits(row: AccumulatorRow, bucket: string): readonly Debit[] | undefined;
+  /** unique: whether the value is new to the bucket; `undefined` when nobody has looked. */
   isNewValue(row: AccumulatorRow, bucket: string, distinct: string): boolean | undefined;
 };
 
-/**
- * What a rating found missing. Most groups need none of it, so it is not read in advance: the caller reads it and rates the
- * group again from the start, which is pure and cheap.
- */
-export type MissingState = {
+/** What a rating found missing: the caller reads it and rates the group again from the start, which is pure and cheap. */
+export type MissingFacts = {
   readonly debits: { readonly row: AccumulatorRow; readonly bucket: string }[];
   readonly values: { readonly row: AccumulatorRow; readonly bucket: string; readonly distinct: string }[];
 };
 
-/** A sum to post between a customer's account and revenue: positive takes from the account, negative gives back to it. */
-export type PendingPosting = {
-  readonly row: AccumulatorRow;
-  readonly bucket: string;
-  readonly accountId: number | null;
-  readonly currency: Currency;
-  units: LedgerUnits;
-  readonly isReversal: boolean;
-};
-
-export type RatedEvent = {
-  readonly lines: RatedLine[];
-  readonly unrated: [string, string, string][];
-  charge: LedgerUnits;
-};
+/** What rating one event gave. `lines` is the stored text of its lines, comma-separated (encode-rating.ts). */
+export type RatedEvent = { lines: string; unrated: [string, string, string][]; charge: LedgerUnits };
 
 type Line = {
   readonly meter: string;
   readonly price: CompiledPrice;
-  readonly bucket: string;
   readonly cell: Bucket;
   readonly quantity: Decimal;
 };
 
+const SUM: Omit<Increment, 'value'> = { aggregation: 'sum', order: '', secondsHeld: ZERO, isNewValue: false };
+
 /**
- * Rates events one after another against running totals, burning grants as it goes. Pure: totals and balances come from the
- * context, and the postings it collects are written by the caller, unless {@link missing} says that it must rate again.
+ * Rates events one after another against running totals, burning grants as it goes. Pure: it holds no connection, and what
+ * it decides stands in the rows it was given, unless {@link missing} says that the group must be rated again.
  */
 export class GroupRating {
-  readonly postings = new Map<string, PendingPosting>();
-  readonly missing: MissingState = { debits: [], values: [] };
-  readonly #context: RatingContext;
-  /** Debits of each bucket, newest last: what a falling charge takes back first. */
-  readonly #debits = new Map<string, Debit[]>();
-  readonly #standingRead = new Set<string>();
+  readonly missing: MissingFacts = { debits: [], values: [] };
+  readonly #facts: RatingFacts;
+  /** When it is posted, microseconds since 1970. */
+  readonly #now: number;
   readonly #valuesSeen = new Set<string>();
 
-  constructor(context: RatingContext) {
-    this.#context = context;
+  constructor(facts: RatingFacts, now: number) {
+    this.#facts = facts;
+    this.#now = now;
   }
 
-  rate(event: PreparedEvent, customerId: number, version: CardVersion | undefined, month: BillingMonth): RatedEvent {
-    const rated: RatedEvent = { lines: [], unrated: [], charge: 0n };
-    if (version === undefined) {
-      for (const { meter, quantity } of event.quantities) {
-        if (meter !== 'total_tokens') rated.unrated.push([meter, toText(quantity), 'no_rate_card']);
-      }
-      return rated;
-    }
-    const row = this.#context.accumulators(customerId, version, month);
+  rate(event: PreparedEvent, row: AccumulatorRow, version: CardVersion, month: BillingMonth): RatedEvent {
+    const rated: RatedEvent = { lines: '', unrated: [], charge: 0n };
     this.#rateBuiltIn(event, row, version, rated);
     for (const contribution of event.contributions)
       this.#rateContribution(event, contribution, row, version, month, rated);
     return rated;
   }
 
-  /** The receivable account of a customer whose usage this group rated. */
-  receivableAccount(customerId: number, currency: Currency): number {
-    const id = this.#context.accounts(customerId).receivables.get(currency);
-    if (id === undefined) throw new Error(`customer ${customerId} has no receivable account in ${currency}`);
-    return id;
-  }
-
   #rateBuiltIn(event: PreparedEvent, row: AccumulatorRow, version: CardVersion, rated: RatedEvent): void {
+    const { dimensions } = event;
     for (const { meter, quantity, tokenClass } of event.quantities) {
-      event.dimensions.token_class = tokenClass;
-      const price = version.card.priceFor(meter, event.dimensions);
+      dimensions.token_class = tokenClass;
+      const price = version.card.priceFor(meter, dimensions);
       if (price === undefined) {
-        if (tokenClass !== undefined && !pricesTotal(version, event))
+        if (tokenClass !== undefined && version.card.priceFor('total_tokens', dimensions) === undefined) {
           rated.unrated.push([meter, toText(quantity), 'no_price']);
+        }
         continue;
       }
       if (price.isFree) continue;
-      const cell = price.bucket(event.dimensions);
-      if (cell === undefined) {
-        rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
-        continue;
-      }
-      const line: Line = { meter, price, bucket: `${price.key}/${cell.key}`, cell, quantity };
-      const increment: Increment = {
-        aggregation: 'sum',
-        value: quantity,
-        order: '',
-        secondsHeld: ZERO,
-        isNewValue: false,
-      };
-      this.#charge(event, line, increment, row, version, rated);
+      const cell = price.bucket(dimensions);
+      if (cell === undefined) rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
+      else this.#charge(event, { meter, price, cell, quantity }, { ...SUM, value: quantity }, row, rated);
     }
-    event.dimensions.token_class = undefined;
+    dimensions.token_class = undefined;
   }
 
   #rateContribution(
@@ -156,130 +130,112 @@ export class GroupRating {
       rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
       return;
     }
-    const bucket = `${price.key}/${cell.key}`;
+    const { distinct } = contribution;
     const increment: Increment = {
       aggregation: contribution.meter.aggregation,
       value: contribution.value,
       order: orderKey(event),
       secondsHeld: secondsBetween(event.event.occurredAt, month.to),
       isNewValue:
-        contribution.distinct !== undefined &&
-        isAbsorbed(event, price) === undefined &&
-        this.#isNewValue(row, bucket, contribution.distinct),
+        distinct !== undefined &&
+        whyAbsorbed(event, price) === undefined &&
+        this.#isNewValue(row, nameOf(price, cell), distinct),
     };
-    this.#charge(event, { meter, price, bucket, cell, quantity }, increment, row, version, rated);
+    this.#charge(event, { meter, price, cell, quantity }, increment, row, rated);
   }
 
   #isNewValue(row: AccumulatorRow, bucket: string, distinct: string): boolean {
-    const key = `${bucketKey(row, bucket)}|${distinct}`;
+    const key = `${row.customerId}|${row.cardVersionId}|${row.period}|${bucket}|${distinct}`;
     if (this.#valuesSeen.has(key)) return false;
     this.#valuesSeen.add(key);
-    const isNew = this.#context.isNewValue(row, bucket, distinct);
+    const isNew = this.#facts.isNewValue(row, bucket, distinct);
     if (isNew === undefined) this.missing.values.push({ row, bucket, distinct });
     return isNew ?? true;
   }
 
   /** One quantity into its bucket: f, R(f), the burn. */
-  #charge(
-    event: PreparedEvent,
-    line: Line,
-    increment: Increment,
-    row: AccumulatorRow,
-    version: CardVersion,
-    rated: RatedEvent,
-  ): void {
-    const absorbed = isAbsorbed(event, line.price);
-    const state = row.buckets.get(line.bucket) ?? emptyAccumulator();
+  #charge(event: PreparedEvent, line: Line, increment: Increment, row: AccumulatorRow, rated: RatedEvent): void {
+    const work = workOf(row, line);
+    const { state } = work;
     const before = state.quantity;
+    const absorbed = whyAbsorbed(event, line.price);
+    const separator = rated.lines === '' ? '' : ',';
     if (absorbed !== undefined) {
-      rated.lines.push({ ...unchanged(line, before), absorbed });
+      rated.lines += separator + encodeLine(line.meter, work.name, line.quantity, before, before, 0n, [], absorbed);
       return;
     }
-    row.buckets.set(line.bucket, state);
-    row.isChanged = true;
     const after = accumulate(state, increment);
-    const amount = price(line, state, before, after);
-    state.charged = addAmount(state.charged, amount);
-    const units = ledgerUnits(amount);
+    const units = ledgerUnits(amountOf(line, state, before, after));
+    state.charged += units;
     rated.charge += units;
-    const shares =
-      units > 0n
-        ? this.#burn(event, line, units, row, version)
-        : units < 0n
-          ? this.#takeBack(row, line.bucket, -units)
-          : [];
-    for (const share of shares) this.#post(row, line.bucket, version.card.currency, share);
-    rated.lines.push({
-      meter: line.meter,
-      bucket: line.bucket,
-      quantity: toText(line.quantity),
-      before: toText(before),
-      after: toText(after),
-      amount: toText(amount),
-      shares: shares.map((share) => [share.accountId, toText(ledgerDecimal(share.units))] as const),
-    });
+    const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(event, line, units, row);
+    for (const share of shares) {
+      post(work, share);
+      if (share.units > 0n) work.debits.push({ ...share });
+    }
+    rated.lines +=
+      separator + encodeLine(line.meter, work.name, line.quantity, before, after, units, shares, undefined);
   }
 
-  #burn(
-    event: PreparedEvent,
-    line: Line,
-    units: LedgerUnits,
-    row: AccumulatorRow,
-    version: CardVersion,
-  ): readonly Share[] {
-    const { grants } = this.#context.accounts(row.customerId);
-    const { currency } = version.card;
+  #burn(event: PreparedEvent, line: Line, units: LedgerUnits, row: AccumulatorRow): readonly Share[] {
     const { feature, model } = event.dimensions;
-    const own = grants.length === 0 ? grants : grants.filter((grant) => grant.currency === currency);
-    const shares = burn(own, units, { meter: line.meter, feature, model }, this.#context.now);
-    const debits = this.#debitsOf(row, line.bucket);
-    for (const share of shares) debits.push({ ...share });
-    return shares;
+    return burn(row.grants, units, { currency: row.currency, meter: line.meter, feature, model }, this.#now);
   }
 
   /** Reverses the latest debits of the bucket, newest first, to the same accounts (DESIGN section 9). */
-  #takeBack(row: AccumulatorRow, bucket: string, units: LedgerUnits): Share[] {
+  #takeBack(row: AccumulatorRow, work: BucketWork, units: LedgerUnits): Share[] {
     const shares: Share[] = [];
-    const debits = this.#debitsOf(row, bucket);
-    let left = drain(debits, units, shares);
+    let left = drain(work.debits, units, shares);
     if (left === 0n) return shares;
-    const key = bucketKey(row, bucket);
-    const standing = this.#standingRead.has(key) ? [] : this.#context.standingDebits(row, bucket);
+    const standing = work.hasStandingDebits ? [] : this.#facts.debits(row, work.name);
     if (standing === undefined) {
-      this.missing.debits.push({ row, bucket });
+      this.missing.debits.push({ row, bucket: work.name });
       return shares;
     }
-    this.#standingRead.add(key);
-    debits.push(...standing.map((debit) => ({ ...debit })));
-    left = drain(debits, left, shares);
-    if (left > 0n) throw new Error(`a charge fell by more than was ever debited for ${key}`);
+    work.hasStandingDebits = true;
+    for (const debit of standing) work.debits.push({ ...debit });
+    left = drain(work.debits, left, shares);
+    if (left > 0n) throw new Error(`a charge fell by more than was ever debited for ${work.name}`);
     return shares;
-  }
-
-  #debitsOf(row: AccumulatorRow, bucket: string): Debit[] {
-    const key = bucketKey(row, bucket);
-    let debits = this.#debits.get(key);
-    if (debits === undefined) {
-      debits = [];
-      this.#debits.set(key, debits);
-    }
-    return debits;
-  }
-
-  #post(row: AccumulatorRow, bucket: string, currency: Currency, share: Share): void {
-    const isReversal = share.units < 0n;
-    const key = `${bucketKey(row, bucket)}|${share.accountId}|${isReversal}`;
-    const posting = this.postings.get(key);
-    if (posting === undefined) {
-      this.postings.set(key, { row, bucket, accountId: share.accountId, currency, units: share.units, isReversal });
-    } else {
-      posting.units += share.units;
-    }
   }
 }
 
-function bucketKey(row: AccumulatorRow, bucket: string): string {
-  return `${row.customerId}|${row.cardVersionId}|${row.period}|${bucket}`;
+/** Names of buckets by their object: a concatenation for each of millions of lines is worth saving. */
+const names = new WeakMap<Bucket, { readonly price: CompiledPrice; readonly name: string }>();
+
+function nameOf(price: CompiledPrice, cell: Bucket): string {
+  const known = names.get(cell);
+  if (known !== undefined && known.price === price) return known.name;
+  const name = `${price.key}/${cell.key}`;
+  names.set(cell, { price, name });
+  return name;
+}
+
+function workOf(row: AccumulatorRow, line: Line): BucketWork {
+  const known = row.work.get(line.cell);
+  if (known !== undefined) return known;
+  const name = nameOf(line.price, line.cell);
+  const stored = row.stored[name];
+  const work: BucketWork = {
+    name,
+    state: stored === undefined ? emptyAccumulator() : readAccumulator(stored),
+    debits: [],
+    hasStandingDebits: false,
+    postings: [],
+  };
+  row.work.set(line.cell, work);
+  return work;
+}
+
+function post(work: BucketWork, share: Share): void {
+  const isReversal = share.units < 0n;
+  for (const posting of work.postings) {
+    if (posting.accountId === share.accountId && posting.isReversal === isReversal) {
+      posting.units += share.units;
+      return;
+    }
+  }
+  work.postings.push({ accountId: share.accountId, isReversal, units: share.units });
 }
 
 function drain(debits: Debit[], units: LedgerUnits, shares: Share[]): LedgerUnits {
@@ -297,47 +253,37 @@ function drain(debits: Debit[], units: LedgerUnits, shares: Share[]): LedgerUnit
 }
 
 /** What this quantity costs, given what came before it in its bucket. */
-function price(line: Line, state: AccumulatorState, before: Decimal, after: Decimal): Decimal {
-  const { timing } = line.price;
+function amountOf(line: Line, state: AccumulatorState, before: Decimal, after: Decimal): Decimal {
   const { rate, perEvent } = line.cell;
-  if (timing === 'at_close') return ZERO;
-  if (timing === 'cumulative') return rate.marginal(before, after);
-  if (perEvent === undefined) return rate.marginal(ZERO, line.quantity);
-  const next = perEvent.next(
-    { events: BigInt(state.count), quantity: before, amount: state.total ?? ZERO },
-    line.quantity,
-  );
-  state.count = Number(next.state.events);
-  state.total = next.state.amount;
-  return next.charge.amount;
-}
-
-function addAmount(a: Decimal, b: Decimal): Decimal {
-  return ledgerDecimal(ledgerUnits(a) + ledgerUnits(b));
+  switch (line.price.timing) {
+    case 'at_close':
+      return ZERO;
+    case 'cumulative':
+      return rate.marginal(before, after);
+    case 'per_event': {
+      if (perEvent === undefined) return rate.marginal(ZERO, line.quantity);
+      const earlier = { events: BigInt(state.count), quantity: before, amount: state.total ?? ZERO };
+      const next = perEvent.next(earlier, line.quantity);
+      state.count = Number(next.state.events);
+      state.total = next.state.amount;
+      return next.charge.amount;
+    }
+  }
 }
 
 /** Who pays for a call that failed or was retried is the price's policy, decided on the event alone (DESIGN section 9). */
-function isAbsorbed(event: PreparedEvent, price: CompiledPrice): 'failed_call' | 'retry' | undefined {
+function whyAbsorbed(event: PreparedEvent, price: CompiledPrice): 'failed_call' | 'retry' | undefined {
   const { isFinal, status } = event.event;
   if (!isFinal) return price.retries === 'absorb' ? 'retry' : undefined;
   return status !== 'ok' && price.failedCalls === 'absorb' ? 'failed_call' : undefined;
 }
 
-function unchanged(line: Line, before: Decimal): RatedLine {
-  const held = toText(before);
-  return {
-    meter: line.meter,
-    bucket: line.bucket,
-    quantity: toText(line.quantity),
-    before: held,
-    after: held,
-    amount: '0',
-    shares: [],
-  };
-}
-
-function pricesTotal(version: CardVersion, event: PreparedEvent): boolean {
-  return version.card.priceFor('total_tokens', event.dimensions) !== undefined;
+/** Usage that no card prices: what it was, and why. */
+export function unratedEvent(event: PreparedEvent, reason: 'no_customer' | 'no_rate_card'): RatedEvent {
+  const unrated = event.quantities
+    .filter(({ meter }) => meter !== 'total_tokens')
+    .map(({ meter, quantity }): [string, string, string] => [meter, toText(quantity), reason]);
+  return { lines: '', unrated, charge: 0n };
 }
 
 /** Sortable text of (time, source, id). */

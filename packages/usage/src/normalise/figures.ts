@@ -34,8 +34,8 @@ export type OverlapRule = {
   readonly cache: 'included' | 'excluded';
   /** Whether the output figure contains reasoning; `outside_total`: neither output nor total does (Perplexity). */
   readonly reasoning: 'included' | 'excluded' | 'outside_total';
-  /** Whether an output figure is to be expected at all (embeddings and rerankers have none). */
-  readonly output: 'expected' | 'none';
+  /** Which figures are missing when absent: embeddings have no output, rerankers may be billed without tokens. */
+  readonly expects: 'both' | 'input' | 'nothing';
   /** Whether a total above the sum is how this dialect reports hidden thinking, rather than something odd. */
   readonly residual: 'hidden_reasoning' | 'unexpected';
 };
@@ -116,14 +116,14 @@ function wholePrompt(figures: Figures, rule: OverlapRule, cached: number, findin
 
 function promptFromTotal(figures: Figures, rule: OverlapRule, cached: number, findings: Findings): number {
   const rest = figures.total - known(figures.output) - known(figures.toolUse);
-  const isDerivable = figures.total !== ABSENT && (figures.output !== ABSENT || rule.output === 'none');
+  const isDerivable = figures.total !== ABSENT && (figures.output !== ABSENT || rule.expects !== 'both');
   if (!isDerivable || rest < cached) {
-    fault(findings, 'input_missing', 'no input figure was reported');
+    if (rule.expects !== 'nothing') fault(findings, 'input_missing', 'no input figure was reported');
     return cached;
   }
   figures.prompt = rest;
   // A reranker or an embedding that reports only a total has reported its input; elsewhere it is a deduction.
-  if (rule.output === 'expected') fault(findings, 'input_from_total', `input taken as total less output: ${rest}`);
+  if (rule.expects === 'both') fault(findings, 'input_from_total', `input taken as total less output: ${rest}`);
   return rest;
 }
 
@@ -134,7 +134,7 @@ function promptFromTotal(figures: Figures, rule: OverlapRule, cached: number, fi
 function settleOutput(figures: Figures, rule: OverlapRule, promptAll: number, findings: Findings): boolean {
   const isInside = rule.reasoning === 'included';
   if (figures.output === ABSENT) {
-    if (rule.output === 'expected') outputFromTotal(figures, isInside, promptAll, findings);
+    if (rule.expects === 'both') outputFromTotal(figures, isInside, promptAll, findings);
     return isInside;
   }
   if (figures.reasoning <= 0 || figures.total === ABSENT || rule.reasoning === 'outside_total') return isInside;

@@ -1,0 +1,133 @@
+import type { OpenGrant } from '../ledger/burn.ts';
+import type { CardVersion } from '../catalog/snapshot.ts';
+import {
+  type AccumulatorKey,
+  ensureAccumulators,
+  ensureReceivables,
+  type LockedAccounts,
+  lockAccounts,
+  lockAccumulators,
+  type StoredTotals,
+} from './account-store.ts';
+import { allSettledOrThrow } from './all-settled.ts';
+import { loadMissing, noFacts, type ReadFacts } from './missing-state.ts';
+import type { RatedRow } from './postings.ts';
+import { type AccumulatorRow, GroupRating, type RatedEvent, unratedEvent } from './rate-group.ts';
+import type { Attributed } from './transaction.ts';
+import type { BlockContext } from './write-block.ts';
+
+export type RatedBlock = { readonly rows: RatedRow[]; readonly rated: readonly (RatedEvent | null)[] };
+
+type RowKey = AccumulatorKey & { readonly version: CardVersion };
+
+const KNOWN_ROWS_MAX = 500_000;
+
+/** Locks the totals and balances that the events touch, then rates until no fact is missing. */
+export async function rateBlock(context: BlockContext, events: readonly (Attributed | null)[]): Promise<RatedBlock> {
+  const keys = rowKeys(events);
+  if (keys.size === 0) return { rows: [], rated: events.map((one) => one && unratedReason(one)) };
+  await ensureRows(context, keys);
+  const customerIds = [...new Set([...keys.values()].map((key) => key.customerId))];
+  const [locked, accounts] = await Promise.all([
+    lockAccumulators(context.client, context.environmentId, [...keys.values()]),
+    lockAccounts(context.client, context.environmentId, customerIds),
+  ]);
+  const totals = new Map<string, StoredTotals>();
+  for (const row of locked) totals.set(keyOf(row), row.totals);
+  const facts = noFacts();
+  for (;;) {
+    const attempt = rateOnce(events, keys, totals, accounts, facts, context.now);
+    const { missing } = attempt.rating;
+    if (missing.debits.length === 0 && missing.values.length === 0) return attempt;
+    await loadMissing(context.client, context.environmentId, missing, facts);
+  }
+}
+
+function keyOf(key: AccumulatorKey): string {
+  return `${key.customerId}|${key.cardVersionId}|${key.period}`;
+}
+
+function rowKeys(events: readonly (Attributed | null)[]): Map<string, RowKey> {
+  const keys = new Map<string, RowKey>();
+  for (const one of events) {
+    if (one?.customer === undefined || one.version === undefined) continue;
+    const key = {
+      customerId: one.customer.id,
+      cardVersionId: one.version.id,
+      period: one.month.period,
+      version: one.version,
+    };
+    const text = keyOf(key);
+    if (!keys.has(text)) keys.set(text, key);
+  }
+  return keys;
+}
+
+function rateOnce(
+  events: readonly (Attributed | null)[],
+  keys: ReadonlyMap<string, RowKey>,
+  totals: ReadonlyMap<string, StoredTotals>,
+  accounts: ReadonlyMap<number, LockedAccounts>,
+  facts: ReadFacts,
+  now: number,
+): RatedBlock & { rating: GroupRating } {
+  const grantsOf = new Map<number, OpenGrant[]>();
+  const rows = new Map<string, RatedRow>();
+  for (const [text, key] of keys) {
+    const locked = accounts.get(key.customerId);
+    let grants = grantsOf.get(key.customerId);
+    if (grants === undefined) {
+      grants = (locked?.grants ?? []).map((grant) => ({ ...grant }));
+      grantsOf.set(key.customerId, grants);
+    }
+    const { currency } = key.version.card;
+    const receivableId = locked?.receivables.get(currency);
+    if (receivableId === undefined)
+      throw new Error(`customer ${key.customerId} has no receivable account in ${currency}`);
+    const row: AccumulatorRow = { ...key, currency, stored: totals.get(text) ?? {}, work: new Map(), grants };
+    rows.set(text, { row, receivableId });
+  }
+  const rating = new GroupRating(facts, now);
+  const rated = events.map((one) => {
+    if (one === null) return null;
+    if (one.customer === undefined || one.version === undefined) return unratedReason(one);
+    const rated = rows.get(`${one.customer.id}|${one.version.id}|${one.month.period}`);
+    return rated === undefined ? unratedReason(one) : rating.rate(one.prepared, rated.row, one.version, one.month);
+  });
+  return { rating, rows: [...rows.values()], rated };
+}
+
+function unratedReason(one: Attributed): RatedEvent {
+  return unratedEvent(one.prepared, one.customer === undefined ? 'no_customer' : 'no_rate_card');
+}
+
+/** Makes sure that the rows to be locked exist; remembered after the commit, so that it is asked once a process. */
+async function ensureRows(context: BlockContext, keys: ReadonlyMap<string, RowKey>): Promise<void> {
+  const { client, environmentId, services, afterCommit } = context;
+  const { knownRows } = services;
+  const newKeys: RowKey[] = [];
+  const owners = new Map<string, { id: number; currency: string }>();
+  const names: string[] = [];
+  for (const [text, key] of keys) {
+    const { currency } = key.version.card;
+    const row = `${environmentId}|a|${text}`;
+    const owner = `${environmentId}|r|${key.customerId}|${currency}`;
+    if (!knownRows.has(row)) {
+      newKeys.push(key);
+      names.push(row);
+    }
+    if (!knownRows.has(owner)) {
+      owners.set(owner, { id: key.customerId, currency });
+      names.push(owner);
+    }
+  }
+  if (names.length === 0) return;
+  const writes: Promise<unknown>[] = [];
+  if (newKeys.length > 0) writes.push(ensureAccumulators(client, environmentId, newKeys));
+  if (owners.size > 0) writes.push(ensureReceivables(client, environmentId, [...owners.values()]));
+  await allSettledOrThrow(writes);
+  afterCommit.push(() => {
+    if (knownRows.size > KNOWN_ROWS_MAX) knownRows.clear();
+    for (const name of names) knownRows.add(name);
+  });
+}
