@@ -1,5 +1,4 @@
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-const LEVELS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /** A bar of at most `width` characters for each value, drawn to an eighth of a character. Negative values have none. */
 export function bars(values: readonly number[], width: number): string[] {
@@ -9,12 +8,4 @@ export function bars(values: readonly number[], width: number): string[] {
     const eighths = Math.max(1, Math.round((value / largest) * width * 8));
     return '█'.repeat(Math.floor(eighths / 8)) + (EIGHTHS[eighths % 8] ?? '');
   });
-}
-
-/** One character a value, from `▁` to `█`; a value of zero or less is a blank. */
-export function sparkline(values: readonly number[]): string {
-  const largest = Math.max(0, ...values);
-  return values
-    .map((value) => (value <= 0 || largest === 0 ? ' ' : LEVELS[Math.min(7, Math.floor((value / largest) * 8))]))
-    .join('');
 }
