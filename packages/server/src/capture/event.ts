@@ -43,7 +43,7 @@ export type CapturedEvent = {
   /** 32 hexadecimal digits over the canonical body. */
   readonly bodyHash: string;
   /** RFC 8785 text of the event as sent, without what the server filled in. */
-  readonly canonical: string;
+  readonly canonical: Buffer;
 };
 
 /** Why one event was refused; its neighbours are not touched. */

@@ -4,12 +4,11 @@ import {
   type AccumulatorKey,
   ensureAccumulators,
   ensureReceivables,
-  type LockedAccounts,
-  lockAccounts,
   lockAccumulators,
   type StoredTotals,
 } from './account-store.ts';
 import { allSettledOrThrow } from './all-settled.ts';
+import { type LockedAccounts, lockAccounts } from './lock-accounts.ts';
 import { loadMissing, noFacts, type ReadFacts } from './missing-state.ts';
 import type { RatedRow } from './postings.ts';
 import { type AccumulatorRow, GroupRating, type RatedEvent, unratedEvent } from './rate-group.ts';
@@ -30,7 +29,7 @@ export async function rateBlock(context: BlockContext, events: readonly (Attribu
   const customerIds = [...new Set([...keys.values()].map((key) => key.customerId))];
   const [locked, accounts] = await Promise.all([
     lockAccumulators(context.client, context.environmentId, [...keys.values()]),
-    lockAccounts(context.client, context.environmentId, customerIds),
+    lockAccounts(context.client, context.environmentId, customerIds, context.services.grantFacts),
   ]);
   const totals = new Map<string, StoredTotals>();
   for (const row of locked) totals.set(keyOf(row), row.totals);

@@ -1,4 +1,4 @@
-import { type Currency, type Decimal, ONE, toText, ZERO } from '@ergon/exact';
+import { add, type Currency, type Decimal, ONE, toText, ZERO } from '@ergon/exact';
 import type { Bucket, CompiledPrice } from '@ergon/rating';
 import type { BillingMonth } from '../catalog/billing-month.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
@@ -13,7 +13,8 @@ import {
   type StoredAccumulator,
   secondsBetween,
 } from './accumulate.ts';
-import { encodeLine } from './encode-rating.ts';
+import { type LineParts, writeLine } from './encode-rating.ts';
+import { ByteWriter } from '../capture/byte-writer.ts';
 import type { PreparedEvent } from './prepare.ts';
 
 /** An earlier debit that can be taken back. */
@@ -57,8 +58,10 @@ export type MissingFacts = {
   readonly values: { readonly row: AccumulatorRow; readonly bucket: string; readonly distinct: string }[];
 };
 
-/** What rating one event gave. `lines` is the stored text of its lines, comma-separated (encode-rating.ts). */
-export type RatedEvent = { lines: string; unrated: [string, string, string][]; charge: LedgerUnits };
+/** What rating one event gave. `lines` are its lines as they are stored (encode-rating.ts). */
+export type RatedEvent = { lines: Uint8Array; unrated: [string, string, string][]; charge: LedgerUnits };
+
+const NO_LINES = new Uint8Array(0);
 
 type Line = {
   readonly meter: string;
@@ -66,8 +69,6 @@ type Line = {
   readonly cell: Bucket;
   readonly quantity: Decimal;
 };
-
-const SUM: Omit<Increment, 'value'> = { aggregation: 'sum', order: '', secondsHeld: ZERO, isNewValue: false };
 
 /**
  * Rates events one after another against running totals, burning grants as it goes. Pure: it holds no connection, and what
@@ -79,6 +80,7 @@ export class GroupRating {
   /** When it is posted, microseconds since 1970. */
   readonly #now: number;
   readonly #valuesSeen = new Set<string>();
+  readonly #writer = new ByteWriter(128 * 1024);
 
   constructor(facts: RatingFacts, now: number) {
     this.#facts = facts;
@@ -86,10 +88,11 @@ export class GroupRating {
   }
 
   rate(event: PreparedEvent, row: AccumulatorRow, version: CardVersion, month: BillingMonth): RatedEvent {
-    const rated: RatedEvent = { lines: '', unrated: [], charge: 0n };
+    const rated: RatedEvent = { lines: NO_LINES, unrated: [], charge: 0n };
     this.#rateBuiltIn(event, row, version, rated);
     for (const contribution of event.contributions)
       this.#rateContribution(event, contribution, row, version, month, rated);
+    rated.lines = this.#writer.take();
     return rated;
   }
 
@@ -107,7 +110,7 @@ export class GroupRating {
       if (price.isFree) continue;
       const cell = price.bucket(dimensions);
       if (cell === undefined) rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
-      else this.#charge(event, { meter, price, cell, quantity }, { ...SUM, value: quantity }, row, rated);
+      else this.#charge(event, { meter, price, cell, quantity }, undefined, row, rated);
     }
     dimensions.token_class = undefined;
   }
@@ -153,28 +156,56 @@ export class GroupRating {
     return isNew ?? true;
   }
 
-  /** One quantity into its bucket: f, R(f), the burn. */
-  #charge(event: PreparedEvent, line: Line, increment: Increment, row: AccumulatorRow, rated: RatedEvent): void {
+  /** One quantity into its bucket: f, R(f), the burn. Without an increment the quantity is added. */
+  #charge(
+    event: PreparedEvent,
+    line: Line,
+    increment: Increment | undefined,
+    row: AccumulatorRow,
+    rated: RatedEvent,
+  ): void {
     const work = workOf(row, line);
     const { state } = work;
     const before = state.quantity;
     const absorbed = whyAbsorbed(event, line.price);
-    const separator = rated.lines === '' ? '' : ',';
     if (absorbed !== undefined) {
-      rated.lines += separator + encodeLine(line.meter, work.name, line.quantity, before, before, 0n, [], absorbed);
+      this.#write({
+        meter: line.meter,
+        bucket: work.name,
+        quantity: line.quantity,
+        before,
+        after: before,
+        units: 0n,
+        shares: [],
+        absorbed,
+      });
       return;
     }
-    const after = accumulate(state, increment);
+    const after = increment === undefined ? add(before, line.quantity) : accumulate(state, increment);
+    state.quantity = after;
     const units = ledgerUnits(amountOf(line, state, before, after));
     state.charged += units;
     rated.charge += units;
     const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(event, line, units, row);
     for (const share of shares) {
       post(work, share);
-      if (share.units > 0n) work.debits.push({ ...share });
+      if (share.units > 0n) work.debits.push({ accountId: share.accountId, units: share.units });
     }
-    rated.lines +=
-      separator + encodeLine(line.meter, work.name, line.quantity, before, after, units, shares, undefined);
+    this.#write({
+      meter: line.meter,
+      bucket: work.name,
+      quantity: line.quantity,
+      before,
+      after,
+      units,
+      shares,
+      absorbed,
+    });
+  }
+
+  #write(line: LineParts): void {
+    if (this.#writer.length > 0) this.#writer.ascii(',');
+    writeLine(this.#writer, line);
   }
 
   #burn(event: PreparedEvent, line: Line, units: LedgerUnits, row: AccumulatorRow): readonly Share[] {
@@ -283,7 +314,7 @@ export function unratedEvent(event: PreparedEvent, reason: 'no_customer' | 'no_r
   const unrated = event.quantities
     .filter(({ meter }) => meter !== 'total_tokens')
     .map(({ meter, quantity }): [string, string, string] => [meter, toText(quantity), reason]);
-  return { lines: '', unrated, charge: 0n };
+  return { lines: NO_LINES, unrated, charge: 0n };
 }
 
 /** Sortable text of (time, source, id). */

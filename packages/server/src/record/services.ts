@@ -13,6 +13,7 @@ export function recordServices(database: Database, costOf: CostSource): RecordSe
     customers: new CustomerCache(),
     dimensionSets: new DimensionSets(),
     knownRows: new Set(),
+    grantFacts: new Map(),
     costOf,
     async catalog(environmentId) {
       const known = snapshots.get(environmentId);

@@ -6,6 +6,7 @@ import { type CardVersion, type CatalogSnapshot, DEFAULT_CARD, loadSnapshot, ver
 import type { Client } from '../store/database.ts';
 import { textArray, uuidArray } from '../store/pg-arrays.ts';
 import type { DimensionSets } from './dimension-sets.ts';
+import type { GrantFacts } from './lock-accounts.ts';
 import { type PreparedEvent, prepareEvent } from './prepare.ts';
 import type { PendingRequest } from './types.ts';
 import { writeBlock } from './write-block.ts';
@@ -18,6 +19,8 @@ export type RecordServices = {
   readonly dimensionSets: DimensionSets;
   /** Rows known to exist, so that they need no insert: "environment|..." */
   readonly knownRows: Set<string>;
+  /** By account: environments share no account id. */
+  readonly grantFacts: Map<number, GrantFacts>;
   readonly costOf: CostSource;
   /** Account that usage revenue is credited to, by environment and currency. */
   revenueAccount(environmentId: number, currency: Currency): Promise<number>;
@@ -163,7 +166,7 @@ async function logConflicts(client: Client, environmentId: number, requests: rea
       environmentId,
       textArray(conflicts.map((event) => event.source)),
       textArray(conflicts.map((event) => event.id)),
-      textArray(conflicts.map((event) => event.canonical.slice(0, 4096))),
+      textArray(conflicts.map((event) => event.canonical.toString('utf8', 0, 4096))),
     ],
   });
 }

@@ -1,12 +1,13 @@
 import { toText } from '@ergon/exact';
-import { writeString } from '../capture/canonical.ts';
+import { ByteWriter } from '../capture/byte-writer.ts';
+import type { Contribution } from '../catalog/custom-meter.ts';
 import type { Client } from '../store/database.ts';
 import { instantArray, int8Array, textArray, uuidArray } from '../store/pg-arrays.ts';
 import { changeBalances, writeAccumulators, writePostings } from './account-store.ts';
 import { allSettledOrThrow } from './all-settled.ts';
 import { packLines } from './blocks.ts';
 import type { DimensionSet } from './dimension-sets.ts';
-import { encodeRating } from './encode-rating.ts';
+import { writeRating } from './encode-rating.ts';
 import { newPostings } from './postings.ts';
 import type { PreparedEvent } from './prepare.ts';
 import { orderKey, type RatedEvent } from './rate-group.ts';
@@ -34,26 +35,41 @@ type Span = { from: number; to: number };
 export async function writeBlock(context: BlockContext, events: readonly (Attributed | null)[]): Promise<void> {
   const { client, environmentId, blockId } = context;
   // Compressed before any hot row is locked: a lock is held only for work that needs it.
-  const raw = packLines(events.map((one) => one?.prepared.event.canonical ?? ''));
+  const raw = packLines(joinLines(events.map((one) => one?.prepared.event.canonical)));
   const { rows, rated } = await rateBlock(context, events);
   const sums = new BlockSums(context);
-  const lines = events.map((one, index) => (one === null ? '' : sums.add(one, rated[index] ?? null)));
+  events.forEach((one, index) => {
+    if (index > 0) sums.ratings.ascii('\n');
+    if (one !== null) sums.add(one, rated[index] ?? null);
+  });
   const { postings, balances } = await newPostings(client, context.services, environmentId, blockId, rows);
   const changed = rows.map(({ row }) => row).filter((row) => row.work.size > 0);
   const writes: Promise<unknown>[] = [];
   if (changed.length > 0) writes.push(writeAccumulators(client, environmentId, changed));
   writes.push(changeBalances(client, environmentId, balances), writePostings(client, environmentId, postings));
   writes.push(...sums.write());
-  writes.push(insertBlock(context, sums.span, sums.count, raw, packLines(lines)));
+  writes.push(insertBlock(context, sums.span, sums.count, raw, packLines(sums.ratings.take())));
   await allSettledOrThrow(writes);
 }
 
-const NOT_RATED: RatedEvent = { lines: '', unrated: [], charge: 0n };
+const NOT_RATED: RatedEvent = { lines: new Uint8Array(0), unrated: [], charge: 0n };
+const LINE_BREAK = Buffer.from('\n');
+
+function joinLines(lines: readonly (Buffer | undefined)[]): Buffer {
+  const pieces: Buffer[] = [];
+  lines.forEach((line, index) => {
+    if (index > 0) pieces.push(LINE_BREAK);
+    if (line !== undefined) pieces.push(line);
+  });
+  return Buffer.concat(pieces);
+}
 
 /** What the events of one block add to the tables that are read: rollups, runs, dimension sets, customers' blocks. */
 class BlockSums {
   readonly span: Span = { from: Number.POSITIVE_INFINITY, to: Number.NEGATIVE_INFINITY };
   count = 0;
+  /** One line an event. */
+  readonly ratings = new ByteWriter(256 * 1024);
   readonly #context: BlockContext;
   readonly #rollups = new RollupSums();
   readonly #runs = new RunSums();
@@ -64,13 +80,13 @@ class BlockSums {
     this.#context = context;
   }
 
-  /** Adds one event; returns its rating as it is stored. */
-  add(one: Attributed, result: RatedEvent | null): string {
+  /** Adds one event and writes its rating. */
+  add(one: Attributed, result: RatedEvent | null): void {
     const rated = result ?? NOT_RATED;
     const { prepared, customer, version, month } = one;
     const { services } = this.#context;
     const customerId = customer?.id ?? NOBODY;
-    const isRated = rated.lines !== '';
+    const isRated = rated.lines.length > 0;
     const currency = isRated ? version?.card.currency : undefined;
     const cost = services.costOf(prepared);
     const set = services.dimensionSets.usage(prepared.dimensions, currency);
@@ -82,15 +98,16 @@ class BlockSums {
     this.#addContributions(prepared, customerId);
     this.#runs.add(prepared, customerId, rated.charge, currency, cost?.amount ?? null);
     this.#cover(customerId, prepared.event.occurredAt);
-    return encodeRating({
+    writeRating(this.ratings, {
       customer: customer?.id ?? null,
-      quantities: quantitiesText(prepared),
+      quantities: prepared.quantities,
+      contributions: prepared.contributions.map(contributionText),
       quality: prepared.usage?.quality ?? null,
       version: isRated ? (version?.id ?? null) : null,
       period: isRated ? month.period : null,
       currency: currency ?? null,
       lines: rated.lines,
-      cost: cost === undefined ? null : [toText(cost.amount), cost.source],
+      cost,
       unrated: rated.unrated,
       flags: prepared.flags,
     });
@@ -179,14 +196,6 @@ function insertBlock(context: BlockContext, span: Span, count: number, raw: Buff
   });
 }
 
-function quantitiesText(prepared: PreparedEvent): string {
-  let text = '';
-  for (const { meter, quantity } of prepared.quantities) {
-    text += `${text === '' ? '' : ','}["${meter}","${toText(quantity)}"]`;
-  }
-  for (const { meter, value, distinct } of prepared.contributions) {
-    const shown = value === undefined ? (distinct === undefined ? '1' : distinct.slice(0, 256)) : toText(value);
-    text += `${text === '' ? '' : ','}[${writeString(meter.key)},${writeString(shown)}]`;
-  }
-  return text;
+function contributionText({ meter, value, distinct }: Contribution): readonly [string, string] {
+  return [meter.key, value === undefined ? (distinct === undefined ? '1' : distinct.slice(0, 256)) : toText(value)];
 }
