@@ -101,6 +101,7 @@ async function ingest(client: Client, body: IngestBody): Promise<IngestReport> {
   const text = await client.request('POST', '/v1/events', {
     body: { contentType: 'application/x-ndjson', ...body },
     retry: RETRY_IMPORT,
+    isFinishedOnInterrupt: true,
   });
   const report: IngestReport = JSON.parse(text);
   // What an import counts and reports is exactly these figures, so here the server's word is checked.

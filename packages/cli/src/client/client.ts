@@ -37,6 +37,8 @@ export type RequestOptions = {
   readonly headers?: Readonly<Record<string, string>>;
   readonly retry: RetryPolicy;
   readonly timeoutMs?: number;
+  /** True where the answer is worth waiting for although the person has interrupted: it says what was recorded. */
+  readonly isFinishedOnInterrupt?: boolean;
 };
 
 /** A typed door to the HTTP API. Every call is repeated as its policy says; all of them are safe to repeat. */
@@ -72,11 +74,12 @@ type Outcome =
   | { readonly kind: 'retry'; readonly error: Error; readonly askedMs: number | undefined };
 
 async function tryOnce(client: ClientOptions, method: string, url: URL, options: RequestOptions): Promise<Outcome> {
+  const timeout = AbortSignal.timeout(options.timeoutMs ?? 60_000);
   const request = new Request(url, {
     method,
     headers: requestHeaders(client, options),
     ...(options.body !== undefined && { body: options.body.bytes }),
-    signal: AbortSignal.any([client.signal, AbortSignal.timeout(options.timeoutMs ?? 60_000)]),
+    signal: options.isFinishedOnInterrupt === true ? timeout : AbortSignal.any([client.signal, timeout]),
   });
   let status: number;
   let text: string;
