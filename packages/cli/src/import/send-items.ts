@@ -54,16 +54,18 @@ export async function sendItems(items: AsyncIterable<ImportItem>, options: SendO
   const underway = new Set<Promise<void>>();
   const tracker = createTracker(options);
   let failure: { readonly error: unknown } | undefined;
+  const send = async (batch: Batch, done: (outcome: Outcome) => void): Promise<void> => {
+    try {
+      done(await sendBatch(batch.events, options));
+    } catch (error) {
+      failure ??= { error };
+    }
+  };
   for await (const batch of intoBatches(skipped(items, options), options)) {
     while (underway.size >= options.concurrency) await Promise.race(underway);
     if (failure !== undefined || options.signal.aborted) break;
     const done = tracker.begin(batch);
-    const sending = sendBatch(batch.events, options)
-      .then((outcome) => done(outcome))
-      .catch((error: unknown) => {
-        failure ??= { error };
-      })
-      .finally(() => underway.delete(sending));
+    const sending = send(batch, done).finally(() => underway.delete(sending));
     underway.add(sending);
   }
   await Promise.all(underway);
