@@ -9,7 +9,7 @@ import { serverMetrics } from './http/metrics.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { GroupCommit } from './record/group-commit.ts';
 import { recordServices } from './record/services.ts';
-import type { CostSource } from './record/transaction.ts';
+import type { CostSource } from './record/record-services.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { latestMigration, migrate } from './store/migrate.ts';
 import { providePostgres } from './store/provide-postgres.ts';

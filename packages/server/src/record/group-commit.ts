@@ -1,7 +1,8 @@
 import type { Database } from '../store/database.ts';
 import { commit, isConnectionLost } from '../store/database.ts';
 import { LIMITS } from '../limits.ts';
-import { type AfterCommit, type RecordServices, recordGroup } from './transaction.ts';
+import type { AfterCommit, RecordServices } from './record-services.ts';
+import { recordGroup } from './transaction.ts';
 import type { PendingRequest } from './types.ts';
 
 /** Why a request could not be recorded. Nothing of it was kept, unless `maybe_recorded`: then sending it again is safe. */
@@ -125,10 +126,16 @@ export class GroupCommit {
       let broken: Error | undefined;
       try {
         const begun = client.query('begin');
-        const [, afterCommit] = await Promise.all([
-          begun,
-          recordGroup(client, this.#services, environmentId, requests, this.#options.now(), isExclusive),
-        ]);
+        const afterCommit: AfterCommit = [];
+        const context = {
+          client,
+          services: this.#services,
+          environmentId,
+          now: this.#options.now(),
+          isExclusive,
+          afterCommit,
+        };
+        await Promise.all([begun, recordGroup(context, requests)]);
         isCommitting = true;
         await commit(client);
         believe(afterCommit);

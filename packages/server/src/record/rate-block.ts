@@ -7,12 +7,14 @@ import {
   lockAccumulators,
   type StoredTotals,
 } from './account-store.ts';
+import type { AccumulatorState } from './accumulate.ts';
 import { allSettledOrThrow } from './all-settled.ts';
 import { type LockedAccounts, lockAccounts } from './lock-accounts.ts';
 import { loadMissing, noFacts, type ReadFacts } from './missing-state.ts';
 import type { RatedRow } from './postings.ts';
 import { type AccumulatorRow, GroupRating, type RatedEvent, unratedEvent } from './rate-group.ts';
-import type { Attributed } from './transaction.ts';
+import type { Attributed } from './attributed.ts';
+import { keepValues, replayBucket } from './replay.ts';
 import type { BlockContext } from './write-block.ts';
 
 export type RatedBlock = { readonly rows: RatedRow[]; readonly rated: readonly (RatedEvent | null)[] };
@@ -37,8 +39,10 @@ export async function rateBlock(context: BlockContext, events: readonly (Attribu
   for (;;) {
     const attempt = rateOnce(events, keys, totals, accounts, facts, context.now);
     const { missing } = attempt.rating;
-    if (missing.debits.length === 0 && missing.values.length === 0) return attempt;
-    await loadMissing(context.client, context.environmentId, missing, facts);
+    if (missing.debits.length + missing.values.length + missing.replays.length === 0) return attempt;
+    await loadMissing(context.client, context.environmentId, missing, facts, (row, bucket) =>
+      replayWithoutVoided(context, events, row, bucket),
+    );
   }
 }
 
@@ -89,11 +93,27 @@ function rateOnce(
   const rating = new GroupRating(facts, now);
   const rated = events.map((one) => {
     if (one === null) return null;
-    if (one.customer === undefined || one.version === undefined) return unratedReason(one);
-    const rated = rows.get(`${one.customer.id}|${one.version.id}|${one.month.period}`);
-    return rated === undefined ? unratedReason(one) : rating.rate(one.prepared, rated.row, one.version, one.month);
+    const { customer, version, month, reverses } = one;
+    if (customer === undefined || version === undefined) return unratedReason(one);
+    const row = rows.get(`${customer.id}|${version.id}|${month.period}`)?.row;
+    if (row === undefined) return unratedReason(one);
+    if (reverses !== undefined) return rating.reverse(reverses.prepared, reverses.stored.rating.lines, row, version);
+    return rating.rate(one.prepared, row, version, month);
   });
   return { rating, rows: [...rows.values()], rated };
+}
+
+async function replayWithoutVoided(
+  context: BlockContext,
+  events: readonly (Attributed | null)[],
+  row: AccumulatorRow,
+  bucket: string,
+): Promise<AccumulatorState> {
+  const { client, environmentId, catalog } = context;
+  const voided = new Set(events.flatMap((one) => one?.reverses?.stored.event.identity ?? []));
+  const { state, values } = await replayBucket(client, environmentId, catalog, row, bucket, voided);
+  await keepValues(client, environmentId, row, bucket, values);
+  return state;
 }
 
 function unratedReason(one: Attributed): RatedEvent {

@@ -3,7 +3,7 @@ import { CustomerCache } from '../catalog/customers.ts';
 import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
 import type { Database } from '../store/database.ts';
 import { DimensionSets } from './dimension-sets.ts';
-import type { CostSource, RecordServices } from './transaction.ts';
+import type { CostSource, RecordServices } from './record-services.ts';
 
 /** The caches and look-ups behind the transaction, one set per process. */
 export function recordServices(database: Database, costOf: CostSource): RecordServices {
