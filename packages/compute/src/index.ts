@@ -1,1 +1,35 @@
-export {};
+export { cacheBytes, type CacheDtype, kvBytesPerToken } from './cache-bytes.ts';
+export {
+  ACCELERATORS,
+  type Accelerator,
+  type CatalogModel,
+  findAccelerator,
+  findModel,
+  MODELS,
+} from './catalog.ts';
+export { type CompiledModel, compileModel } from './compile-model.ts';
+export {
+  countFlops,
+  encoderFlops,
+  type FlopCount,
+  type FlopsByComponent,
+  flopsByComponent,
+  type LatentMode,
+  type LogitsMode,
+  minorFlops,
+  type PassOptions,
+  reprojectionFlops,
+  type Work,
+} from './count-flops.ts';
+export { FLOP_CONVENTIONS, type FlopConvention, flopsInConvention } from './flop-conventions.ts';
+export type { Component } from './layer-cost.ts';
+export type { ModelSpec } from './model-spec.ts';
+export { type Parameters, parameters } from './parameters.ts';
+export { type ModelReading, readModelConfig } from './read-model-config.ts';
+export {
+  checkpointBytes,
+  readWeightFormat,
+  type WeightDtype,
+  type WeightFormat,
+  weightFormat,
+} from './weight-format.ts';
