@@ -33,3 +33,15 @@ export {
   type WeightFormat,
   weightFormat,
 } from './weight-format.ts';
+export { type ServingLoad, type ServingPoint, sequenceCapacity, servingPoint } from './serving-point.ts';
+export {
+  type CompiledStep,
+  compileStep,
+  distinctExperts,
+  type Engine,
+  type Serving,
+  type StepConstants,
+  type StepLoad,
+  type StepTime,
+  stepTime,
+} from './step-time.ts';
