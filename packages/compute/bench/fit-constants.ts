@@ -22,7 +22,17 @@ const PRIOR: StepConstants = {
   trtllm: 1,
   prefillShare: 1,
 };
-const EFFICIENCIES = new Set(['memory', 'expertMemory', 'compute', 'computeFp8', 'computeFp4', 'expertCompute', 'attention', 'link', 'prefillShare']);
+const EFFICIENCIES = new Set([
+  'memory',
+  'expertMemory',
+  'compute',
+  'computeFp8',
+  'computeFp4',
+  'expertCompute',
+  'attention',
+  'link',
+  'prefillShare',
+]);
 const ENGINES = new Set(['vllm', 'sglang', 'trtllm']);
 const NAMES = Object.keys(PRIOR) as (keyof StepConstants)[];
 /** A few families on one engine must not pass for the engine: its factor is pulled to 1 harder than the rest. */

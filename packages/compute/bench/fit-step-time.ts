@@ -5,6 +5,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { calibrate } from '../src/index.ts';
 import { fitConstants } from './fit-constants.ts';
 import { servingRows } from './serving-rows.ts';
 import { calibrationSplits, errorsOf, leaveFamiliesOut, meanOf, quantile, type ScoredRow } from './validate-fit.ts';
@@ -16,19 +17,35 @@ if (rows === undefined) {
   process.exit(1);
 }
 const round = (value: number, digits = 4): number => Number(value.toPrecision(digits));
-const constants = Object.fromEntries(Object.entries(fitConstants(rows, ITERATIONS)).map(([name, value]) => [name, round(value)]));
+const constants = Object.fromEntries(
+  Object.entries(fitConstants(rows, ITERATIONS)).map(([name, value]) => [name, round(value)]),
+);
 const scored = leaveFamiliesOut(rows, ITERATIONS);
 
 // Coverage is wanted as a mean over families: every family weighs the same, and a new one errs more than the known.
 const bounds = (items: readonly ScoredRow[]) => {
   const families = [...Map.groupBy(items, ({ row }) => row.family).values()];
-  const at = (share: number) => families.map((family) => quantile(family.map((item) => item.ratio), share));
-  const pooled = (share: number) => quantile(items.map((item) => item.ratio), share);
-  return { low: round(Math.min(pooled(0.05), meanOf(at(0.05))), 3), high: round(Math.max(pooled(0.95), meanOf(at(0.95))), 3) };
+  const at = (share: number) =>
+    families.map((family) =>
+      quantile(
+        family.map((item) => item.ratio),
+        share,
+      ),
+    );
+  const pooled = (share: number) =>
+    quantile(
+      items.map((item) => item.ratio),
+      share,
+    );
+  return {
+    low: round(Math.min(pooled(0.05), meanOf(at(0.05))), 3),
+    high: round(Math.max(pooled(0.95), meanOf(at(0.95))), 3),
+  };
 };
 const calibratedSpread = [1, 3, 5, 10].map((observations) => {
   const residuals = calibrationSplits(scored, observations, 20).flatMap(([seen, rest]) => {
-    const factor = (seen.reduce((sum, item) => sum + item.ratio, 0) + 1) / (seen.length + 1);
+    const observations = seen.map((item) => ({ predicted: item.predicted, measured: item.row.tpot }));
+    const { factor } = calibrate(observations, 'moe');
     return rest.map((item) => item.ratio / factor);
   });
   return { observations, low: round(quantile(residuals, 0.05), 3), high: round(quantile(residuals, 0.95), 3) };
@@ -47,9 +64,14 @@ const fit = {
     all: summary(scored),
     dense: summary(scored.filter(({ row }) => !row.isMoe)),
     moe: summary(scored.filter(({ row }) => row.isMoe)),
-    families: Object.fromEntries([...Map.groupBy(scored, ({ row }) => row.family)].map(([family, items]) => [family, summary(items)])),
+    families: Object.fromEntries(
+      [...Map.groupBy(scored, ({ row }) => row.family)].map(([family, items]) => [family, summary(items)]),
+    ),
   },
-  intervals: { dense: bounds(scored.filter(({ row }) => !row.isMoe)), moe: bounds(scored.filter(({ row }) => row.isMoe)) },
+  intervals: {
+    dense: bounds(scored.filter(({ row }) => !row.isMoe)),
+    moe: bounds(scored.filter(({ row }) => row.isMoe)),
+  },
   calibratedSpread,
 };
 const text = `// Written by bench/fit-step-time.ts; do not edit. Errors are of rows whose model family the constants had not seen.\nexport const STEP_FIT = ${JSON.stringify(fit, null, 2)};\n`;

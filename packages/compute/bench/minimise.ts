@@ -10,7 +10,9 @@ export function minimise(loss: (at: readonly number[]) => number, size: number, 
     simplex.sort((one, other) => one.value - other.value);
     const [best, worst, second] = [simplex[0], simplex[size], simplex[size - 1]];
     if (best === undefined || worst === undefined || second === undefined) break;
-    const centre = origin.map((_, at) => simplex.slice(0, size).reduce((sum, item) => sum + (item.at[at] ?? 0), 0) / size);
+    const centre = origin.map(
+      (_, at) => simplex.slice(0, size).reduce((sum, item) => sum + (item.at[at] ?? 0), 0) / size,
+    );
     const along = (step: number) => vertex(centre.map((value, at) => value + step * ((worst.at[at] ?? 0) - value)));
     const reflected = along(-1);
     if (reflected.value < best.value) {
@@ -20,7 +22,10 @@ export function minimise(loss: (at: readonly number[]) => number, size: number, 
     else {
       const contracted = along(reflected.value < worst.value ? -contraction : contraction);
       if (contracted.value < Math.min(reflected.value, worst.value)) simplex[size] = contracted;
-      else simplex = simplex.map((item) => (item === best ? item : vertex(best.at.map((value, at) => value + shrink * ((item.at[at] ?? 0) - value)))));
+      else
+        simplex = simplex.map((item) =>
+          item === best ? item : vertex(best.at.map((value, at) => value + shrink * ((item.at[at] ?? 0) - value))),
+        );
     }
   }
   simplex.sort((one, other) => one.value - other.value);

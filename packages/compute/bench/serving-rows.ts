@@ -52,7 +52,26 @@ export function servingRows(): ServingRow[] | undefined {
     const cell = (name: string): string => cells[header.indexOf(name)] ?? '';
     const row = readRow(cell);
     if (row === undefined) continue;
-    found.set(['backend', 'model_path', 'system', 'precision', 'gemm_quant_mode', 'moe_quant_mode', 'isl', 'osl', 'batch_size', 'tp_size', 'moe_tp_size', 'moe_ep_size', 'silicon_tpot_ms'].map(cell).join('|'), row);
+    found.set(
+      [
+        'backend',
+        'model_path',
+        'system',
+        'precision',
+        'gemm_quant_mode',
+        'moe_quant_mode',
+        'isl',
+        'osl',
+        'batch_size',
+        'tp_size',
+        'moe_tp_size',
+        'moe_ep_size',
+        'silicon_tpot_ms',
+      ]
+        .map(cell)
+        .join('|'),
+      row,
+    );
   }
   return [...found.values()];
 }

@@ -35,12 +35,16 @@ export function meanOf(values: readonly number[]): number {
 }
 
 /** Groups of one deployment: model, accelerator, engine, precision and parallelism. */
-export function byDeployment(rows: readonly ScoredRow[]): ScoredRow[][] {
+function byDeployment(rows: readonly ScoredRow[]): ScoredRow[][] {
   return [...Map.groupBy(rows, ({ row }) => row.deployment).values()];
 }
 
 /** Random splits of every deployment into `observed` rows and the rest, repeatable. */
-export function calibrationSplits(rows: readonly ScoredRow[], observed: number, repeats: number): (readonly [ScoredRow[], ScoredRow[]])[] {
+export function calibrationSplits(
+  rows: readonly ScoredRow[],
+  observed: number,
+  repeats: number,
+): (readonly [ScoredRow[], ScoredRow[]])[] {
   let seed = 20261121;
   const random = (): number => {
     seed = (seed * 1103515245 + 12345) % 2147483648;

@@ -47,9 +47,12 @@ function ratioOf(item: Observation): number {
   return item.measured / item.predicted;
 }
 
-/** Mean ratio, pulled to 1; the square of the geometric-arithmetic gap is below the noise at these spreads. */
+/**
+ * The harmonic mean of the ratios and of 1: the factor whose predictions are right on average relative to what was
+ * measured, and which one slow outlier moves least.
+ */
 function centre(ratios: readonly number[]): number {
-  return (ratios.reduce((sum, ratio) => sum + ratio, 0) + PRIOR_WEIGHT) / (ratios.length + PRIOR_WEIGHT);
+  return (ratios.length + PRIOR_WEIGHT) / (ratios.reduce((sum, ratio) => sum + 1 / ratio, 0) + PRIOR_WEIGHT);
 }
 
 function spreadAfter(count: number): { readonly low: number; readonly high: number } {

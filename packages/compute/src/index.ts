@@ -33,7 +33,13 @@ export {
   type WeightFormat,
   weightFormat,
 } from './weight-format.ts';
-export { type ServingLoad, type ServingPoint, sequenceCapacity, servingPoint } from './serving-point.ts';
+export {
+  type ServingLoad,
+  type ServingPoint,
+  sequenceCapacity,
+  saturatedThroughput,
+  servingPoint,
+} from './serving-point.ts';
 export {
   type CompiledStep,
   compileStep,
@@ -45,3 +51,31 @@ export {
   type StepTime,
   stepTime,
 } from './step-time.ts';
+export { attributeStep, type StepPart } from './attribute-step.ts';
+export { type Calibration, calibrate, type ErrorClass, hasDrifted, type Observation } from './calibration.ts';
+export {
+  type ClosedObservation,
+  type InferredInterval,
+  inferFlopsPerToken,
+  inferParametersTouched,
+} from './closed-model.ts';
+export { COMPUTE_UNIT, computeUnits } from './compute-units.ts';
+export { type CostInterval, costOf, type DevicePrice } from './cost.ts';
+export { busyPower, type EnergyBoundary, type EnergyEstimate, type EnergySite, energyOf } from './energy.ts';
+export {
+  type Bound,
+  type Estimate,
+  estimateRequest,
+  type Interval,
+  type OperatingPoint,
+  type PhaseEstimate,
+} from './estimate.ts';
+export {
+  type AdaptedMatrix,
+  adapterFlopsPerToken,
+  speculativeFlopsPerToken,
+  speculativeTokensPerStep,
+  trainingFlops,
+} from './extra-work.ts';
+export { STEP_FIT } from './step-fit.generated.ts';
+export { type ImageWork, imageWork, type VisionTower } from './vision-tower.ts';

@@ -21,6 +21,8 @@ export type ServingPoint = {
 
 /** Share of device memory that engines give to weights and cache. */
 const USABLE_MEMORY = 0.9;
+/** Prompt tokens that a saturated engine packs into one pass. */
+const PREFILL_PASS_TOKENS = 8192;
 /** Rounds of the fixed point between batch and step time; the third changes no figure by 0.1 %. */
 const ROUNDS = 3;
 
@@ -53,8 +55,7 @@ export function servingPoint(step: CompiledStep, load: ServingLoad): ServingPoin
   const context = cachedTokens + newTokens + outputTokens / 2;
   const admitted = Math.min(load.concurrency, sequenceCapacity(step, context));
   const prefill = stepTime(step, prefillLoad(newTokens, cachedTokens));
-  const decodeAt = (sequences: number) =>
-    stepTime(step, { sequences, context, prefillTokens: 0, prefillContext: 0 });
+  const decodeAt = (sequences: number) => stepTime(step, { sequences, context, prefillTokens: 0, prefillContext: 0 });
   let batch = admitted;
   let decode = decodeAt(batch);
   let tpot = decode.seconds;
@@ -65,4 +66,26 @@ export function servingPoint(step: CompiledStep, load: ServingLoad): ServingPoin
     tpot = decode.seconds + step.constants.prefillShare * (batch / outputTokens) * prefill.seconds;
   }
   return { tpot, batch, prefillSeconds: prefill.seconds, step: decode, prefill };
+}
+
+/**
+ * Output tokens per second of one replica when requests always wait: the cache is full, and every prefill is paid for in
+ * throughput. `sequencesMax` is the engine's own cap on a batch.
+ */
+export function saturatedThroughput(
+  step: CompiledStep,
+  load: { readonly newTokens: number; readonly cachedTokens: number; readonly outputTokens: number },
+  sequencesMax: number,
+): number {
+  const context = load.cachedTokens + load.newTokens + load.outputTokens / 2;
+  const batch = Math.min(sequencesMax, sequenceCapacity(step, context));
+  // Prefills run in full passes beside the decodes, so that only their own arithmetic and cache traffic is added.
+  const prompts = Math.max(1, PREFILL_PASS_TOKENS / Math.max(1, load.newTokens));
+  const pass = stepTime(step, {
+    ...prefillLoad(load.newTokens, load.cachedTokens),
+    prefillTokens: load.newTokens * prompts,
+  });
+  const overrun = pass.seconds / prompts;
+  const decode = stepTime(step, { sequences: batch, context, prefillTokens: 0, prefillContext: 0 });
+  return batch / (decode.seconds + (batch / load.outputTokens) * overrun);
 }

@@ -89,23 +89,23 @@ export const STEP_FIT = {
   "calibratedSpread": [
     {
       "observations": 1,
-      "low": 0.733,
-      "high": 1.34
+      "low": 0.747,
+      "high": 1.38
     },
     {
       "observations": 3,
-      "low": 0.753,
-      "high": 1.3
+      "low": 0.784,
+      "high": 1.34
     },
     {
       "observations": 5,
-      "low": 0.758,
-      "high": 1.29
+      "low": 0.795,
+      "high": 1.34
     },
     {
       "observations": 10,
-      "low": 0.728,
-      "high": 1.28
+      "low": 0.783,
+      "high": 1.34
     }
   ]
 };

@@ -92,7 +92,9 @@ export type StepTime = {
 
 export function compileStep(model: CompiledModel, serving: Serving, constants: StepConstants): CompiledStep {
   const { accelerator, tensorParallel: devices, weights } = serving;
-  const sharded = WEIGHT_PLACES.filter((place) => place !== 'routed_experts' && place !== 'router' && place !== 'vectors');
+  const sharded = WEIGHT_PLACES.filter(
+    (place) => place !== 'routed_experts' && place !== 'router' && place !== 'vectors',
+  );
   const dense = sharded.reduce((sum, place) => sum + model.weights[place] * bytesPerWeight(weights[place]), 0);
   const head = (model.logitsPerPosition / 2) * bytesPerWeight(weights.head);
   const replicated = (model.weights.router + model.weights.vectors) * 2;
@@ -211,7 +213,10 @@ export function stepTime(step: CompiledStep, load: StepLoad): StepTime {
     network,
     bytes,
     flops: linearFlops + expertFlops + coreFlops,
-    roofline: Math.max(bytes / bandwidth, (linearFlops + expertFlops) / step.peak + coreFlops / serving.accelerator.peak.bf16),
+    roofline: Math.max(
+      bytes / bandwidth,
+      (linearFlops + expertFlops) / step.peak + coreFlops / serving.accelerator.peak.bf16,
+    ),
   };
 }
 
