@@ -79,3 +79,4 @@ export {
 } from './extra-work.ts';
 export { STEP_FIT } from './step-fit.generated.ts';
 export { type ImageWork, imageWork, type VisionTower } from './vision-tower.ts';
+export { type BoundedReading, boundedFlops, boundedParameters, type CountInterval } from './bounded-count.ts';
