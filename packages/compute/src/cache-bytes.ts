@@ -13,7 +13,7 @@ export function cacheBytes(model: CompiledModel, context: number, dtype: CacheDt
 }
 
 /** Tokens that one layer keeps or reads at a context length. */
-export function cachedTokens(pattern: CompiledModel['cache'][number]['pattern'], context: number): number {
+function cachedTokens(pattern: CompiledModel['cache'][number]['pattern'], context: number): number {
   return pattern.kind === 'window' || pattern.kind === 'chunk' ? Math.min(context, pattern.size) : context;
 }
 

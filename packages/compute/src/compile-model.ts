@@ -11,7 +11,7 @@ import {
 import type { KeyPattern, ModelSpec } from './model-spec.ts';
 
 /** One mixture-of-experts shape and how many layers have it. */
-export type MoeShape = {
+type MoeShape = {
   readonly layers: number;
   readonly experts: number;
   readonly perToken: number;

@@ -98,10 +98,12 @@ function boundOf(pass: StepTime): Bound {
   return longest === pass.network ? 'network' : 'latency';
 }
 
+/** The face of the package gives whole nanoseconds (DESIGN, section 5). */
 function interval(expected: number, calibration: Calibration): Interval {
+  const wholeNanoseconds = (seconds: number): number => Math.round(seconds * 1e9) / 1e9;
   return {
-    low: expected * calibration.low,
-    expected: expected * calibration.factor,
-    high: expected * calibration.high,
+    low: wholeNanoseconds(expected * calibration.low),
+    expected: wholeNanoseconds(expected * calibration.factor),
+    high: wholeNanoseconds(expected * calibration.high),
   };
 }

@@ -88,8 +88,8 @@ export type DeltaMixer = {
 };
 
 /** A NAS block's single h x h matrix in place of attention. */
-export type LinearMixer = { readonly kind: 'linear' };
-export type NoMixer = { readonly kind: 'none' };
+type LinearMixer = { readonly kind: 'linear' };
+type NoMixer = { readonly kind: 'none' };
 export type Mixer = AttentionMixer | LatentMixer | MambaMixer | DeltaMixer | LinearMixer | NoMixer;
 
 export type DenseFfn = {

@@ -20,7 +20,7 @@ export function bytesPerWeight(dtype: WeightDtype): number {
   return BYTES_PER_64[dtype] / 64;
 }
 
-export type FormatPlace = Exclude<WeightPlace, 'vectors'> | 'embedding' | 'head' | 'vectors';
+type FormatPlace = Exclude<WeightPlace, 'vectors'> | 'embedding' | 'head' | 'vectors';
 /** Which precision each kind of tensor is stored in. */
 export type WeightFormat = Readonly<Record<FormatPlace, WeightDtype>>;
 
