@@ -1,7 +1,7 @@
 import { compileModel } from './compile-model.ts';
 import { countFlops, type Work } from './count-flops.ts';
 import { parameters } from './parameters.ts';
-import type { ModelReading } from './read-model-config.ts';
+import type { ModelReading } from './model-reading.ts';
 
 export type BoundedReading = Extract<ModelReading, { readonly kind: 'bounded' }>;
 

@@ -1,4 +1,5 @@
 import type { CompiledModel } from './compile-model.ts';
+import { capped } from './keys-attended.ts';
 
 export type CacheDtype = 'bf16' | 'fp8';
 
@@ -9,12 +10,7 @@ export function kvBytesPerToken(model: CompiledModel, dtype: CacheDtype): number
 
 /** Bytes cached for a sequence of `context` tokens: windows stop growing; state is constant and counted apart. */
 export function cacheBytes(model: CompiledModel, context: number, dtype: CacheDtype): number {
-  return model.cache.reduce((sum, cache) => sum + cachedTokens(cache.pattern, context) * elementBytes(cache, dtype), 0);
-}
-
-/** Tokens that one layer keeps or reads at a context length. */
-function cachedTokens(pattern: CompiledModel['cache'][number]['pattern'], context: number): number {
-  return pattern.kind === 'window' || pattern.kind === 'chunk' ? Math.min(context, pattern.size) : context;
+  return model.cache.reduce((sum, cache) => sum + capped(cache.pattern, context) * elementBytes(cache, dtype), 0);
 }
 
 /** Bytes a token takes in one kind of layer; the indexer's keys are one byte whatever the cache's type. */

@@ -5,7 +5,8 @@ import {
   type Component,
   type CoreCost,
   layerCost,
-  WEIGHT_PLACES,
+  perComponent,
+  perPlace,
   type WeightPlace,
 } from './layer-cost.ts';
 import type { KeyPattern, ModelSpec } from './model-spec.ts';
@@ -54,7 +55,7 @@ export function compileModel(spec: ModelSpec): CompiledModel {
   const costs = spec.layers.map((run) => ({ cost: layerCost(run.layer, spec.hidden), count: run.count, run }));
   const total = (pick: (cost: ReturnType<typeof layerCost>) => number): number =>
     costs.reduce((sum, { cost, count }) => sum + pick(cost) * count, 0);
-  const perToken = sumRecord(COMPONENTS, (name) => total((cost) => cost.perToken[name]));
+  const perToken = perComponent((name) => total((cost) => cost.perToken[name]));
   const countOf = (test: (run: (typeof costs)[number]['run']) => boolean): number =>
     costs.reduce((sum, { run, count }) => sum + (test(run) ? count : 0), 0);
   const moe = mergeMoe(costs.flatMap(({ cost, count }) => (cost.moe ? [{ ...cost.moe, layers: count }] : [])));
@@ -74,8 +75,8 @@ export function compileModel(spec: ModelSpec): CompiledModel {
     reprojectPerCachedToken: total((cost) => cost.reprojectPerCachedToken),
     stateBytes: total((cost) => cost.stateBytes),
     minorPerToken: total((cost) => cost.minorPerToken),
-    weights: sumRecord(WEIGHT_PLACES, (place) => total((cost) => cost.weights[place])),
-    active: sumRecord(WEIGHT_PLACES, (place) => total((cost) => cost.active[place])),
+    weights: perPlace((place) => total((cost) => cost.weights[place])),
+    active: perPlace((place) => total((cost) => cost.active[place])),
     embedding: spec.hidden * spec.vocabulary,
     headWeights: spec.head === 'separate' ? spec.hidden * spec.vocabulary : 0,
     moe,
@@ -92,11 +93,6 @@ export function compileModel(spec: ModelSpec): CompiledModel {
   };
   assert(Number.isSafeInteger(compiled.linearPerToken), 'FLOP per token is a whole number below 2^53');
   return compiled;
-}
-
-function sumRecord<Name extends string>(names: readonly Name[], value: (name: Name) => number): Record<Name, number> {
-  const entries = names.map((name) => [name, value(name)] as const);
-  return Object.fromEntries(entries) as Record<Name, number>;
 }
 
 function samePattern(one: KeyPattern, other: KeyPattern): boolean {

@@ -42,7 +42,7 @@ export function readMoe(keys: ConfigKeys, shape: Shape): MoeFfn | undefined {
     (isDbrx ? 16 : undefined);
   if (experts === undefined || experts === 0) return undefined;
   const expertsPerToken =
-    keys.number('num_experts_per_tok', 'num_experts_per_token', 'top_k_experts', 'moe_topk') ??
+    keys.number('num_experts_per_tok', 'num_experts_per_token', 'experts_per_token', 'top_k_experts', 'moe_topk') ??
     nested('moe_top_k') ??
     (isDbrx ? 4 : keys.required('num_experts_per_tok'));
   const inner =

@@ -36,6 +36,9 @@ function readPatterns(keys: ConfigKeys, shape: Shape): LayerPattern[] {
   const window = keys.number('sliding_window');
   const chunk = keys.number('attention_chunk_size');
   const told = keys.list('layer_types');
+  const isAllFull = keys.list('attn_type_list')?.every((kind) => kind === 1) ?? true;
+  // MiniMax's list marks its lightning layers with 0, which have no rule here.
+  if (!isAllFull) keys.required('attn_type_list (all 1)');
   const interval = keys.number('full_attention_interval');
   const sliding: KeyPattern = window === undefined ? CAUSAL : { kind: 'window', size: window };
   const chunked: KeyPattern = chunk === undefined ? CAUSAL : { kind: 'chunk', size: chunk };

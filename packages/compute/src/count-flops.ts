@@ -1,10 +1,16 @@
 import { assert } from './assert.ts';
 import type { CompiledModel } from './compile-model.ts';
 import { keysAttended, keysAttendedExactly } from './keys-attended.ts';
-import { COMPONENTS, type Component, type CoreCost } from './layer-cost.ts';
+import { COMPONENTS, type Component, type CoreCost, perComponent } from './layer-cost.ts';
 
 /** Tokens of one request. Output tokens are one prefill and `outputTokens - 1` decode steps. */
-export type Work = { readonly newTokens: number; readonly cachedTokens: number; readonly outputTokens: number };
+export type Work = {
+  readonly newTokens: number;
+  readonly cachedTokens: number;
+  readonly outputTokens: number;
+  /** What the encoder of an encoder-decoder reads (audio frames, source tokens): once, before the first token. */
+  readonly encoderTokens?: number;
+};
 
 export type FlopCount = { readonly prefill: bigint; readonly decode: bigint; readonly total: bigint };
 
@@ -22,7 +28,13 @@ export function countFlops(model: CompiledModel, work: Work): FlopCount {
   const steps = outputTokens > 1 ? outputTokens - 1 : 0;
   const prefill = forward(model, cachedTokens, newTokens, outputTokens > 0 ? 1 : 0, false);
   const decode = steps === 0 ? 0n : forward(model, cachedTokens + newTokens, steps, steps, true);
-  return { prefill, decode, total: prefill + decode };
+  const read = work.encoderTokens;
+  if (model.cross === undefined || read === undefined) return { prefill, decode, total: prefill + decode };
+  const { perEncoderToken, perPair } = model.cross;
+  const once = encoderFlops(model, read) + BigInt(perEncoderToken) * BigInt(read);
+  const first = prefill + once + BigInt(perPair) * BigInt(newTokens) * BigInt(read);
+  const later = decode + BigInt(perPair) * BigInt(steps) * BigInt(read);
+  return { prefill: first, decode: later, total: first + later };
 }
 
 /** One pass over `tokens` after `context`; small enough numbers stay in float64, where they are exact. */
@@ -60,10 +72,7 @@ export type FlopsByComponent = Readonly<Record<Component, bigint>> & { readonly 
 export function flopsByComponent(model: CompiledModel, pass: PassOptions): FlopsByComponent {
   const { newTokens, cachedTokens } = pass;
   const tokens = BigInt(newTokens);
-  const flops = Object.fromEntries(COMPONENTS.map((name) => [name, BigInt(model.perToken[name]) * tokens])) as Record<
-    Component,
-    bigint
-  >;
+  const flops = perComponent((name) => BigInt(model.perToken[name]) * tokens);
   for (const core of model.core) {
     flops.attention_core += BigInt(perKey(core, pass)) * keysAttended(core.pattern, cachedTokens, newTokens);
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { cacheBytes, kvBytesPerToken } from './cache-bytes.ts';
-import { findModel, MODELS } from './catalog.ts';
+import { ACCELERATORS, findAccelerator, findModel, MODELS } from './catalog.ts';
 import { type CompiledModel, compileModel } from './compile-model.ts';
 import { countFlops, encoderFlops, flopsByComponent } from './count-flops.ts';
 import { FLOP_CONVENTIONS, type FlopConvention, flopsInConvention } from './flop-conventions.ts';
@@ -229,6 +229,24 @@ describe('families without a tested rule answer an interval and name what they c
     expect(model?.published.totalParams).toBeLessThan(total * reading.factor.high);
   });
 
+  it.each([
+    [
+      'gpt-oss-120b',
+      { experts_per_token: 4, initial_context_length: 4096, swiglu_limit: 7, rope_scaling: { factor: 32 } },
+    ],
+    ['MiniMax-M2.5', { attn_type_list: Array.from({ length: 62 }, () => 1), use_routing_bias: true, rotary_dim: 64 }],
+    ['Llama-4-Scout-17B-16E', { no_rope_layers: Array.from({ length: 48 }, () => 1), attn_temperature_tuning: true }],
+    ['MiMo-V2-Flash', { add_swa_attention_sink_bias: true, attention_value_scale: 0.707, sliding_window_size: 128 }],
+    ['GLM-5', { indexer_rope_interleave: true, topk_method: 'noaux_tc', n_group: 1, ep_size: 1 }],
+    [
+      'Nemotron-3-Nano-30B-A3B',
+      { num_logits_to_keep: 1, time_step_floor: 1e-4, use_mamba_kernels: true, chunk_size: 128 },
+    ],
+    ['Gemma-3-27B', { rope_local_base_freq: 10000, query_pre_attn_scalar: 168, cache_implementation: 'hybrid' }],
+  ])('%s: keys of the published config that size nothing leave it a point', (name, extra) => {
+    expect(readModelConfig({ ...findModel(name)?.config, ...extra }).kind).toBe('known');
+  });
+
   it('an unknown key that sizes something turns a point into an interval', () => {
     const config = { ...findModel('Qwen3-8B')?.config, block_sparse_stride: 4 };
     const reading = readModelConfig(config);
@@ -268,6 +286,16 @@ describe('encoder-decoders and encoders', () => {
     const first = flopsByComponent(model, { ...pass, projectEncoder: true });
     expect(first.total - later.total).toBe(32n * 2n * 1280n * 2n * 1280n * 1500n);
     expect(later.attention_core).toBe(32n * 4n * 1280n * (11n + 1500n));
+  });
+
+  it('Whisper: a request is its encoder, the cross projections and every step over the audio', () => {
+    const model = compiled('Whisper-large-v3');
+    const pass = { logits: 'last', phase: 'decode', latent: 'convention', encoderTokens: 1500 } as const;
+    const work = countFlops(model, { newTokens: 4, cachedTokens: 0, outputTokens: 3, encoderTokens: 1500 });
+    const first = flopsByComponent(model, { ...pass, newTokens: 4, cachedTokens: 0, projectEncoder: true });
+    expect(work.prefill).toBe(encoderFlops(model, 1500) + first.total);
+    const steps = [4, 5].map((cachedTokens) => flopsByComponent(model, { ...pass, newTokens: 1, cachedTokens }).total);
+    expect(work.decode).toBe(steps.reduce((sum, step) => sum + step, 0n));
   });
 
   it('an embedding model computes no logits', () => {
@@ -310,6 +338,11 @@ describe('errors found in peers stay theirs (reference, 4.5)', () => {
     const spec = compiled('Nemotron-3-Nano-30B-A3B').spec;
     const mamba = spec.layers.find((run) => run.layer.mixer.kind === 'mamba2')?.layer.mixer;
     expect(mamba?.kind === 'mamba2' && mamba.heads * mamba.headDim).toBe(4096);
+  });
+  it('Vidur, InferSim: peaks are decimal, no 2^40 and no 1,024; web pages: peaks are dense', () => {
+    expect(findAccelerator('h100-sxm')?.peak).toEqual({ bf16: 989e12, fp8: 1979e12, fp4: null, int8: 1979e12 });
+    expect(findAccelerator('h100-sxm')?.memoryBytes).toBe(80e9);
+    for (const { peak } of ACCELERATORS) expect((peak.fp8 ?? 0) / peak.bf16).toBeLessThan(2.1);
   });
   it('GenZ: Gemma-3-12B has its own dimensions, which count to its published total', () => {
     expect(Math.abs(Number(parameters(compiled('Gemma-3-12B')).total) / 11.766e9 - 1)).toBeLessThan(5e-4);

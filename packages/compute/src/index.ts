@@ -25,7 +25,8 @@ export { FLOP_CONVENTIONS, type FlopConvention, flopsInConvention } from './flop
 export type { Component } from './layer-cost.ts';
 export type { ModelSpec } from './model-spec.ts';
 export { type Parameters, parameters } from './parameters.ts';
-export { type ModelReading, readModelConfig } from './read-model-config.ts';
+export type { ModelReading } from './model-reading.ts';
+export { readModelConfig } from './read-model-config.ts';
 export {
   checkpointBytes,
   readWeightFormat,
@@ -80,3 +81,4 @@ export {
 export { STEP_FIT } from './step-fit.generated.ts';
 export { type ImageWork, imageWork, type VisionTower } from './vision-tower.ts';
 export { type BoundedReading, boundedFlops, boundedParameters, type CountInterval } from './bounded-count.ts';
+export { type StepBytes, stepBytes } from './step-bytes.ts';

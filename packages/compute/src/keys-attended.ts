@@ -44,3 +44,9 @@ function triangle(pattern: Exclude<KeyPattern, { kind: 'bidirectional' }>, x: bi
   if (pattern.kind === 'chunk') return (x / size) * full + ((x % size) * ((x % size) + 1n)) / 2n;
   return x <= size ? (x * (x + 1n)) / 2n : full + (x - size) * size;
 }
+
+/** Keys a layer reads at a context length. */
+export function capped(pattern: KeyPattern, context: number): number {
+  if (pattern.kind !== 'window' && pattern.kind !== 'chunk') return context;
+  return context < pattern.size ? context : pattern.size;
+}

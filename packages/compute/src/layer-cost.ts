@@ -17,6 +17,31 @@ export type Component = (typeof COMPONENTS)[number];
 export const WEIGHT_PLACES = ['attention', 'ffn', 'routed_experts', 'shared_experts', 'router', 'vectors'] as const;
 export type WeightPlace = (typeof WEIGHT_PLACES)[number];
 
+/** A record with a value for every component, of every place. */
+export function perComponent<Value>(of: (name: Component) => Value): Record<Component, Value> {
+  return {
+    attention_projections: of('attention_projections'),
+    attention_core: of('attention_core'),
+    ffn: of('ffn'),
+    routed_experts: of('routed_experts'),
+    shared_experts: of('shared_experts'),
+    router: of('router'),
+    state_space: of('state_space'),
+    logits: of('logits'),
+  };
+}
+
+export function perPlace<Value>(of: (place: WeightPlace) => Value): Record<WeightPlace, Value> {
+  return {
+    attention: of('attention'),
+    ffn: of('ffn'),
+    routed_experts: of('routed_experts'),
+    shared_experts: of('shared_experts'),
+    router: of('router'),
+    vectors: of('vectors'),
+  };
+}
+
 /** FLOP per attended key, over all heads; engines run prefill and decode of latent attention differently. */
 export type CoreCost = {
   readonly pattern: KeyPattern;
@@ -83,20 +108,10 @@ type Draft = {
 };
 
 function blankCost(): Draft {
-  const places = () => ({ attention: 0, ffn: 0, routed_experts: 0, shared_experts: 0, router: 0, vectors: 0 });
   return {
-    weights: places(),
-    active: places(),
-    perToken: {
-      attention_projections: 0,
-      attention_core: 0,
-      ffn: 0,
-      routed_experts: 0,
-      shared_experts: 0,
-      router: 0,
-      state_space: 0,
-      logits: 0,
-    },
+    weights: perPlace(() => 0),
+    active: perPlace(() => 0),
+    perToken: perComponent(() => 0),
     core: [],
     cache: [],
     reprojectPerCachedToken: 0,

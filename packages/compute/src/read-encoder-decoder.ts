@@ -1,5 +1,5 @@
 import { configKeys } from './config-keys.ts';
-import type { ModelReading } from './read-model-config.ts';
+import type { ModelReading } from './model-reading.ts';
 import type { AttentionMixer, LayerSpec, ModelSpec } from './model-spec.ts';
 
 type Tower = {

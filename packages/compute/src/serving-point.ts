@@ -1,3 +1,4 @@
+import { capped } from './keys-attended.ts';
 import { type CompiledStep, type StepLoad, type StepTime, stepTime } from './step-time.ts';
 
 /** A steady load on one replica: `concurrency` requests in flight, all of one shape. */
@@ -32,9 +33,7 @@ export function sequenceCapacity(step: CompiledStep, context: number): number {
   const free = step.serving.accelerator.memoryBytes * USABLE_MEMORY - step.fixedBytes - experts;
   let perSequence = step.stateBytes / 2;
   for (const cache of step.caches) {
-    const { pattern } = cache;
-    const isCapped = pattern.kind === 'window' || pattern.kind === 'chunk';
-    perSequence += cache.bytes * (isCapped && pattern.size < context ? pattern.size : context);
+    perSequence += cache.bytes * capped(cache.pattern, context);
   }
   if (perSequence === 0) return Number.MAX_SAFE_INTEGER;
   return Math.max(1, Math.floor(free / perSequence));

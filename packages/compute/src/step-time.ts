@@ -3,6 +3,7 @@ import { elementBytes } from './cache-bytes.ts';
 import type { Accelerator } from './catalog.ts';
 import type { CompiledModel } from './compile-model.ts';
 import { WEIGHT_PLACES } from './layer-cost.ts';
+import { capped } from './keys-attended.ts';
 import type { KeyPattern } from './model-spec.ts';
 import { bytesPerWeight, type WeightFormat } from './weight-format.ts';
 
@@ -187,7 +188,8 @@ export function stepTime(step: CompiledStep, load: StepLoad): StepTime {
   }
   let plainBytes = step.fixedBytes + sequences * step.stateBytes;
   for (const cache of step.caches) {
-    plainBytes += cache.bytes * (sequences * capped(cache.pattern, context) + tokens);
+    const prefix = prefillTokens > 0 ? capped(cache.pattern, load.prefillContext) : 0;
+    plainBytes += cache.bytes * (sequences * capped(cache.pattern, context) + prefix + tokens);
   }
   let coreFlops = 0;
   for (const core of step.cores) {
@@ -218,9 +220,4 @@ export function stepTime(step: CompiledStep, load: StepLoad): StepTime {
       (linearFlops + expertFlops) / step.peak + coreFlops / serving.accelerator.peak.bf16,
     ),
   };
-}
-
-function capped(pattern: KeyPattern, context: number): number {
-  if (pattern.kind !== 'window' && pattern.kind !== 'chunk') return context;
-  return context < pattern.size ? context : pattern.size;
 }

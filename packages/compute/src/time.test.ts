@@ -12,9 +12,10 @@ import { computeUnits } from './compute-units.ts';
 import { costOf } from './cost.ts';
 import { energyOf } from './energy.ts';
 import { estimateRequest } from './estimate.ts';
-import { randomArchitecture } from './random-architecture.ts';
+import { randomArchitecture } from '../testing/random-architecture.ts';
 import { readModelConfig } from './read-model-config.ts';
 import { saturatedThroughput, sequenceCapacity, servingPoint } from './serving-point.ts';
+import { stepBytes } from './step-bytes.ts';
 import { STEP_FIT } from './step-fit.generated.ts';
 import { type CompiledStep, compileStep, distinctExperts, stepTime } from './step-time.ts';
 import { weightFormat } from './weight-format.ts';
@@ -76,6 +77,17 @@ describe('invariants of time (reference, 8.3)', () => {
         expect(time.seconds).toBeGreaterThanOrEqual(time.roofline * (1 - 1e-12));
         expect(time.flops / (time.seconds * step.peak)).toBeLessThanOrEqual(1);
         expect(time.bytes / (time.seconds * step.serving.accelerator.memoryBandwidth)).toBeLessThanOrEqual(1 + 1e-12);
+      }),
+    );
+  });
+
+  it('bytes of a step by part sum to what its time is computed from', () => {
+    fc.assert(
+      fc.property(steps, loads, (step, load) => {
+        const parts = stepBytes(step, load);
+        const memory = parts.weights + parts.experts + parts.cacheRead + parts.cacheWrite + parts.state;
+        const total = stepTime(step, load).bytes * step.serving.tensorParallel;
+        expect(Math.abs(Number(memory) - total)).toBeLessThanOrEqual(5 + total * 1e-12);
       }),
     );
   });
