@@ -61,7 +61,7 @@ export function readMoe(keys: ConfigKeys, shape: Shape): MoeFfn | undefined {
     inner,
     gated: traits.gated,
     sharedInner: readSharedInner(keys, shape, inner),
-    sharedGate: keys.number('shared_expert_intermediate_size') !== undefined && /^qwen/.test(family),
+    sharedGate: (keys.number('shared_expert_intermediate_size') ?? 0) > 0 && family.startsWith('qwen'),
     expertHidden,
     expertVectorParameters: hasBias ? 2 * inner + shape.hidden : 0,
     vectorParameters: (traits.routerBias ? experts : 0) + gemma4,

@@ -329,6 +329,10 @@ describe('errors found in peers stay theirs (reference, 4.5)', () => {
   it('llm-analysis: decode FLOPs grow with context', () => {
     expect(decodeAt(gqa, 8191).attention_core).toBe(8192n * decodeAt(gqa, 0).attention_core);
   });
+  it('a shared expert of size 0 has no gate either (Qwen3-Coder)', () => {
+    expect(decodeAt(compiled('Qwen3-Coder-480B-A35B'), 0).shared_experts).toBe(0n);
+    expect(decodeAt(compiled('Qwen3-Next-80B-A3B'), 0).shared_experts).toBe(48n * (6n * 2048n * 512n + 2n * 2048n));
+  });
   it('InferSim: router and first dense layers count', () => {
     const deepseek = decodeAt(compiled('DeepSeek-V3'), 0);
     expect(deepseek.router).toBe(58n * 2n * 7168n * 256n);

@@ -29,20 +29,27 @@ export type EnergySite = {
 const HOST_SHARE = 25 / 58;
 
 /**
- * Watts of one busy device: a share of TDP that grows with the bandwidth and arithmetic in use, by generation. Own fit to
- * 76 ML.ENERGY runs (vLLM, H100 and B200; mean error 11 %); other devices take Hopper's, which is nearest to no more than
- * the reference's flat 0.73. `mfu` is against the bf16 peak, so that precisions compare.
+ * Watts of one busy device: a share of TDP that grows with the bandwidth and arithmetic in use. Own fit to 76 ML.ENERGY runs
+ * (vLLM, H100 and B200): mean error 11.0 %, and 11.8 % on models left out of it. `mfu` is against the bf16 peak, so that
+ * precisions compare. Devices of other makers take the same shares, for want of anything measured.
  */
 export function busyPower(accelerator: Accelerator, use: { readonly mfu: number; readonly mbu: number }): number {
-  const { idle, memory, compute } = accelerator.peak.fp4 === null ? HOPPER : BLACKWELL;
-  const share = idle + memory * Math.min(1, use.mbu) + compute * Math.sqrt(Math.min(1, use.mfu));
-  return (accelerator.tdpWatt ?? 0) * Math.min(SHARE_MAX, share);
+  const generation = accelerator.peak.fp4 === null ? 0 : POWER.blackwell;
+  const arithmetic = Math.sqrt(Math.sqrt(Math.min(1, use.mfu)));
+  const share = POWER.base + generation + POWER.memory * Math.min(1, use.mbu) + POWER.arithmetic * arithmetic;
+  return (accelerator.tdpWatt ?? 0) * Math.min(POWER.max, Math.max(POWER.min, share));
 }
 
-const HOPPER = { idle: 0.419, memory: 0.18, compute: 1.286 };
-const BLACKWELL = { idle: 0.351, memory: 0.628, compute: 1.385 };
-/** Above 1: the runs' step is the median one, and the energy of prefills between steps falls on it. */
-const SHARE_MAX = 1.3;
+const POWER = {
+  base: 0.052,
+  blackwell: 0.108,
+  memory: 0.346,
+  arithmetic: 1.343,
+  /** About what an idle device draws. */
+  min: 0.15,
+  /** Above 1: the runs' step is the median one, and the energy of prefills between steps falls on it. */
+  max: 1.3,
+};
 
 /**
  * Energy of a request's phases, with its boundary; undefined where the device's TDP is unknown. Give the phases of an

@@ -155,7 +155,7 @@ function readHead(keys: ConfigKeys, shape: Shape, config: Readonly<Record<string
   const classes = config['architectures'];
   // `LlamaModel`, `Qwen3Model`: embedding models and headless towers score no tokens.
   const isHeadless =
-    Array.isArray(classes) && classes.length > 0 && classes.every((name) => /Model$/.test(String(name)));
+    Array.isArray(classes) && classes.length > 0 && classes.every((name) => String(name).endsWith('Model'));
   if (isEncoder(shape.family) || (isHeadless && !/LMHead/.test(String(classes)))) return 'none';
   return tied ? 'tied' : 'separate';
 }

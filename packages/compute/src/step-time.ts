@@ -92,7 +92,7 @@ export type StepTime = {
 };
 
 export function compileStep(model: CompiledModel, serving: Serving, constants: StepConstants): CompiledStep {
-  const { accelerator, tensorParallel: devices, weights } = serving;
+  const { tensorParallel: devices, weights } = serving;
   const sharded = WEIGHT_PLACES.filter(
     (place) => place !== 'routed_experts' && place !== 'router' && place !== 'vectors',
   );
