@@ -1,4 +1,4 @@
-import { add, compare, type Decimal, isNegative, isZero, round, scaled, subtract, sum, toText } from './decimal.ts';
+import { compare, type Decimal, isNegative, isZero, round, scaled, subtract, sum, toText } from './decimal.ts';
 
 /**
  * Splits `amount` in proportion to `weights` into parts of at most `places` decimals that sum to it exactly.
@@ -11,15 +11,16 @@ import { add, compare, type Decimal, isNegative, isZero, round, scaled, subtract
  */
 export function allocate(amount: Decimal, weights: readonly Decimal[], places: number): Decimal[] {
   if (weights.some(isNegative)) throw new RangeError('weights must not be negative');
-  const whole = sum(weights);
-  if (isZero(whole)) throw new RangeError('at least one weight must be above zero');
-  if (compare(round(amount, { places, mode: 'down' }), amount) !== 0) {
+  if (weights.every(isZero)) throw new RangeError('at least one weight must be above zero');
+  const exact = round(amount, { places, mode: 'down' });
+  if (compare(exact, amount) !== 0) {
     throw new RangeError(`${toText(amount)} has more than ${places} decimals`);
   }
-  const units = amount.coefficient * 10n ** BigInt(Math.max(0, places - amount.scale));
-  const scale = Math.max(...weights.map((weight) => weight.scale), whole.scale);
+  const units = exact.coefficient * 10n ** BigInt(places - exact.scale);
+  // Weights of one scale compare as whole numbers; the scale itself cancels out.
+  const scale = weights.reduce((largest, weight) => Math.max(largest, weight.scale), 0);
   const counts = weights.map((weight) => weight.coefficient * 10n ** BigInt(scale - weight.scale));
-  const total = whole.coefficient * 10n ** BigInt(scale - whole.scale);
+  const total = counts.reduce((left, right) => left + right, 0n);
   const magnitude = units < 0n ? -units : units;
   const parts = counts.map((count) => (magnitude * count) / total);
   let left = magnitude - parts.reduce((a, b) => a + b, 0n);
@@ -31,10 +32,8 @@ export function allocate(amount: Decimal, weights: readonly Decimal[], places: n
     parts[index] = (parts[index] ?? 0n) + 1n;
     left -= 1n;
   }
-  const shift = Math.max(places, amount.scale);
-  const result = parts.map((part) => scaled(units < 0n ? -part : part, shift));
-  if (compare(result.reduce(add, scaled(0n, 0)), amount) !== 0) {
-    throw new Error(`allocation lost ${toText(subtract(amount, sum(result)))}`);
-  }
+  const result = parts.map((part) => scaled(units < 0n ? -part : part, places));
+  const lost = subtract(amount, sum(result));
+  if (!isZero(lost)) throw new Error(`allocation lost ${toText(lost)}`);
   return result;
 }

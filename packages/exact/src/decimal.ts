@@ -19,7 +19,7 @@ export type RoundingMode = 'half-away-from-zero' | 'half-even' | 'up' | 'down' |
 
 export type Rounding = { readonly places: number; readonly mode: RoundingMode };
 
-/** Most digits a decimal literal may have, exponent applied: beyond it, input is hostile rather than large. */
+/** Most digits a decimal literal may have, leading zeros and exponent included: beyond it, input is hostile, not large. */
 export const DIGITS_MAX = 80;
 /** Most digits after the point of a literal. Products may carry more. */
 export const SCALE_MAX = 40;
@@ -45,7 +45,8 @@ export function parseDecimal(text: string): Decimal | undefined {
   const match = LITERAL.exec(text);
   if (match === null) return undefined;
   const [, sign, whole = '', fraction = '', exponentText] = match;
-  if (whole.length + fraction.length === 0) return undefined;
+  const digits = whole.length + fraction.length;
+  if (digits === 0 || digits > DIGITS_MAX) return undefined;
   const exponent = exponentText === undefined ? 0 : Number(exponentText);
   const scale = fraction.length - exponent;
   const magnitude = BigInt(whole + fraction);
@@ -55,7 +56,7 @@ export function parseDecimal(text: string): Decimal | undefined {
     return scale > SCALE_MAX ? undefined : make(coefficient, scale);
   }
   if (magnitude === 0n) return ZERO;
-  if (whole.length + fraction.length - scale > DIGITS_MAX) return undefined;
+  if (digits - scale > DIGITS_MAX) return undefined;
   return make(coefficient * powerOfTen(-scale), 0);
 }
 
@@ -93,7 +94,9 @@ export function negate(a: Decimal): Decimal {
 }
 
 export function subtract(a: Decimal, b: Decimal): Decimal {
-  return add(a, negate(b));
+  if (a.scale === b.scale) return make(a.coefficient - b.coefficient, a.scale);
+  if (a.scale > b.scale) return make(a.coefficient - b.coefficient * powerOfTen(a.scale - b.scale), a.scale);
+  return make(a.coefficient * powerOfTen(b.scale - a.scale) - b.coefficient, b.scale);
 }
 
 export function multiply(a: Decimal, b: Decimal): Decimal {
@@ -102,8 +105,9 @@ export function multiply(a: Decimal, b: Decimal): Decimal {
 
 /** -1, 0 or 1 as `a` is below, equal to or above `b`. */
 export function compare(a: Decimal, b: Decimal): -1 | 0 | 1 {
-  const difference = subtract(a, b).coefficient;
-  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+  const left = a.scale >= b.scale ? a.coefficient : a.coefficient * powerOfTen(b.scale - a.scale);
+  const right = b.scale >= a.scale ? b.coefficient : b.coefficient * powerOfTen(a.scale - b.scale);
+  return left < right ? -1 : left > right ? 1 : 0;
 }
 
 export function equals(a: Decimal, b: Decimal): boolean {
@@ -144,23 +148,34 @@ export function sum(values: Iterable<Decimal>): Decimal {
   return total;
 }
 
-/** Rounds to `places` digits after the point (fewer digits pass unchanged). */
+/**
+ * Rounds to `places` digits after the point (fewer digits pass unchanged).
+ *
+ * @throws RangeError when `places` is below zero.
+ */
 export function round(a: Decimal, rounding: Rounding): Decimal {
   if (a.scale <= rounding.places) return a;
+  requirePlaces(rounding.places);
   return make(roundedQuotient(a.coefficient, powerOfTen(a.scale - rounding.places), rounding.mode), rounding.places);
 }
 
 /**
  * `a / b` rounded to `places` digits after the point.
  *
- * @throws RangeError when `b` is zero.
+ * @throws RangeError when `b` is zero or `places` below zero.
  */
 export function divide(a: Decimal, b: Decimal, rounding: Rounding): Decimal {
+  requirePlaces(rounding.places);
   if (b.coefficient === 0n) throw new RangeError('division by zero');
   const shift = rounding.places + b.scale - a.scale;
   const numerator = shift >= 0 ? a.coefficient * powerOfTen(shift) : a.coefficient;
   const denominator = shift >= 0 ? b.coefficient : b.coefficient * powerOfTen(-shift);
   return make(roundedQuotient(numerator, denominator, rounding.mode), rounding.places);
+}
+
+function requirePlaces(places: number): void {
+  if (!Number.isInteger(places) || places < 0)
+    throw new RangeError(`places must be a whole number >= 0, got ${places}`);
 }
 
 function roundedQuotient(numerator: bigint, denominator: bigint, mode: RoundingMode): bigint {

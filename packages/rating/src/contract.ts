@@ -4,7 +4,11 @@
  */
 import type { Currency, Decimal } from '@ergon/exact';
 
-/** Dimensions of one event or one aggregate: `model`, `provider`, `token_class`, `region`, `service_tier`, any property. */
+/**
+ * Dimensions of one event or one aggregate: `model`, `provider`, `token_class`, `region`, `service_tier`, any property; and
+ * two that the caller derives where a price asks for them: `prompt_tokens` (the request's whole prompt) and `local_time`
+ * (`YYYY-MM-DDTHH:MM` in the customer's zone, its offset after it where hours must stay apart when clocks change).
+ */
 export type Dimensions = Readonly<Record<string, string | undefined>>;
 
 /** When the charge is known: with each event, with each change of a running total, or only when the period closes. */
@@ -33,6 +37,49 @@ export interface CumulativeRate {
   explain(before: Decimal, after: Decimal): Charge;
 }
 
+/** What came before an event in a bucket whose price is `per_event`; all zero at the start. */
+export type EventState = {
+  /** Events rated so far. */
+  readonly events: bigint;
+  /** Sum of their quantities. */
+  readonly quantity: Decimal;
+  /** Sum of their amounts before discount, commitment and maximum. */
+  readonly amount: Decimal;
+};
+
+/** The price of single events, for a model whose charge is not a function of a running quantity alone. */
+export interface EventRate {
+  /** The charge of the next event, and the state after it. The caller stores the state; nothing is kept here. */
+  next(state: EventState, quantity: Decimal): { readonly charge: Charge; readonly state: EventState };
+}
+
+/**
+ * A running total and its rate. `perEvent` is there when the price's timing is `per_event`; then the caller uses it, and
+ * `rate` prices one lone event.
+ */
+export type Bucket = { readonly key: string; readonly rate: CumulativeRate; readonly perEvent?: EventRate };
+
+/** What one bucket held when its period closed. */
+export type BucketUsage = {
+  readonly key: string;
+  /** Everything charged to the bucket while the period ran (the sum of marginals). */
+  readonly charged: Decimal;
+};
+
+/** `part` of `whole`, 0 <= part <= whole, whole > 0, in one unit: days, seconds or microseconds. */
+export type PeriodShare = { readonly part: bigint; readonly whole: bigint };
+
+export type PeriodClose = {
+  readonly usage: readonly BucketUsage[];
+  /**
+   * How much of a full period was served, in days or any other unit; fixed amounts, minimum and commitment are owed in this
+   * part. Default: all of it.
+   */
+  readonly share?: PeriodShare;
+  /** `local_time` of each commitment window of the period, so that a window without usage owes its commitment too. */
+  readonly windows?: readonly string[];
+};
+
 /** One price of a published rate card version. */
 export interface CompiledPrice {
   /** Stable within the card version; names the accumulator together with {@link bucket}'s key. */
@@ -40,15 +87,24 @@ export interface CompiledPrice {
   readonly meter: string;
   readonly timing: ChargeTiming;
   readonly isFree: boolean;
+  /** When a fixed amount of the period falls due; only `flat` prices are ever `in_advance`. */
+  readonly pay: 'in_advance' | 'in_arrears';
   /** Who pays for a call that was final and failed. Default `bill`. */
   readonly failedCalls: 'bill' | 'absorb';
   /** Who pays for an attempt that was not final. Default `bill`. */
   readonly retries: 'bill' | 'absorb';
   /**
    * The running total that a quantity with these dimensions adds to, and its rate: a matrix price has one bucket per cell,
-   * most models have one bucket in all. `undefined`: no cell matches (the quantity is then unrated).
+   * most models have one bucket in all. `undefined`: no cell matches (the quantity is then unrated). Of one price, the same
+   * key is the same object for as long as anyone holds it, so it may be the key of a map.
    */
-  bucket(dimensions: Dimensions): { readonly key: string; readonly rate: CumulativeRate } | undefined;
+  bucket(dimensions: Dimensions): Bucket | undefined;
+  /**
+   * What falls due only when the period closes: fixed amounts due without usage, true-ups of commitments, minimum spend.
+   * Charge it once a period; no lines and zero for a price that has none of them. A price paid `in_advance` owes its fixed
+   * amount at the opening instead: call it then, without usage.
+   */
+  close(period: PeriodClose): Charge;
 }
 
 export interface CompiledRateCard {

@@ -1,0 +1,53 @@
+/** Instants as microseconds since 1970 in a safe integer (good until the year 2255). */
+
+const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,12}))?([Zz]|[+-]\d{2}:\d{2})$/;
+
+/** Earliest instant accepted: events of AI products, not of history. */
+const EARLIEST_MICROS = Date.UTC(2000, 0, 1) * 1000;
+const LATEST_MICROS = Date.UTC(2200, 0, 1) * 1000;
+
+const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+/** Parses an RFC 3339 date-time with offset; digits beyond microseconds are dropped. `undefined` when it is none. */
+export function parseInstant(text: string): number | undefined {
+  const match = RFC3339.exec(text);
+  if (match === null) return undefined;
+  const [, year, month, day, hour, minute, second, fraction, zone] = match;
+  const y = Number(year);
+  const mo = Number(month);
+  const d = Number(day);
+  const h = Number(hour);
+  const mi = Number(minute);
+  const s = Number(second);
+  if (mo < 1 || mo > 12 || d < 1 || d > (DAYS_IN_MONTH[mo - 1] ?? 0) || h > 23 || mi > 59 || s > 60) return undefined;
+  if (mo === 2 && d === 29 && !(y % 4 === 0 && (y % 100 !== 0 || y % 400 === 0))) return undefined;
+  const offset = offsetMinutes(zone ?? 'Z');
+  if (offset === undefined) return undefined;
+  const millis = Date.UTC(y, mo - 1, d, h, mi, s) - offset * 60_000;
+  const micros = millis * 1000 + (fraction === undefined ? 0 : Number(fraction.slice(0, 6).padEnd(6, '0')));
+  return micros >= EARLIEST_MICROS && micros < LATEST_MICROS ? micros : undefined;
+}
+
+function offsetMinutes(zone: string): number | undefined {
+  if (zone === 'Z' || zone === 'z') return 0;
+  const hours = Number(zone.slice(1, 3));
+  const minutes = Number(zone.slice(4, 6));
+  if (hours > 23 || minutes > 59) return undefined;
+  return (zone.startsWith('-') ? -1 : 1) * (hours * 60 + minutes);
+}
+
+/** `2026-11-21T10:00:00Z`, or with exactly six decimals where there are microseconds. */
+export function formatInstant(micros: number): string {
+  const millis = Math.floor(micros / 1000);
+  const iso = new Date(millis).toISOString();
+  const fraction = micros - Math.floor(micros / 1_000_000) * 1_000_000;
+  const whole = iso.slice(0, 19);
+  return fraction === 0 ? `${whole}Z` : `${whole}.${String(fraction).padStart(6, '0')}Z`;
+}
+
+/** Microseconds of an instant as PostgreSQL prints a timestamptz in UTC: `2026-11-21 10:00:00.123456+00`. */
+export function microsFromPostgres(text: string): number {
+  const micros = parseInstant(text.replace(/\+00$/, 'Z'));
+  if (micros === undefined) throw new RangeError(`not a timestamptz in UTC: ${text}`);
+  return micros;
+}

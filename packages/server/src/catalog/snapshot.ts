@@ -1,0 +1,80 @@
+import { type CompiledRateCard, compileRateCard, rateCardSchema } from '@ergon/rating';
+import { microsFromPostgres } from '../capture/instant.ts';
+import type { Queryable } from '../store/database.ts';
+import { type CompiledMeter, compileMeter, meterSchema } from './custom-meter.ts';
+
+/** One published, never edited version of a rate card. */
+export type CardVersion = {
+  readonly id: number;
+  readonly key: string;
+  readonly version: number;
+  /** Microseconds since 1970; in force until the next version's. */
+  readonly effectiveFrom: number;
+  readonly card: CompiledRateCard;
+};
+
+/** Everything of an environment's catalog that metering and rating need, as of one revision. */
+export type CatalogSnapshot = {
+  readonly environmentId: number;
+  readonly revision: bigint;
+  readonly meters: readonly CompiledMeter[];
+  /** Versions of each card, newest effective first; of two from one instant the later published comes first. */
+  readonly cards: ReadonlyMap<string, readonly CardVersion[]>;
+};
+
+/** The card of every customer who has no other. */
+export const DEFAULT_CARD = 'default';
+
+/** Published cards compile once per process: a version never changes. */
+const compiledCards = new Map<number, CompiledRateCard>();
+
+export async function loadSnapshot(db: Queryable, environmentId: number): Promise<CatalogSnapshot> {
+  const revision = await db.query<{ catalog_revision: bigint }>(
+    'select catalog_revision from environment where id = $1',
+    [environmentId],
+  );
+  const meters = await db.query<{ id: bigint; key: string; spec: unknown }>(
+    'select id, key, spec from meter where environment_id = $1 and archived_at is null order by id',
+    [environmentId],
+  );
+  const cards = await db.query<{ id: bigint; key: string; version: number; effective_from: string; spec: unknown }>(
+    'select id, key, version, effective_from, spec from rate_card_version where environment_id = $1 order by effective_from desc, id desc',
+    [environmentId],
+  );
+  const byKey = new Map<string, CardVersion[]>();
+  for (const row of cards.rows) {
+    const version: CardVersion = {
+      id: Number(row.id),
+      key: row.key,
+      version: row.version,
+      effectiveFrom: microsFromPostgres(row.effective_from),
+      card: compiled(Number(row.id), row.spec),
+    };
+    const versions = byKey.get(row.key);
+    if (versions === undefined) byKey.set(row.key, [version]);
+    else versions.push(version);
+  }
+  return {
+    environmentId,
+    revision: revision.rows[0]?.catalog_revision ?? 0n,
+    meters: meters.rows.map((row) => compileMeter(Number(row.id), row.key, meterSchema.parse(row.spec))),
+    cards: byKey,
+  };
+}
+
+function compiled(id: number, spec: unknown): CompiledRateCard {
+  const known = compiledCards.get(id);
+  if (known !== undefined) return known;
+  const result = compileRateCard(rateCardSchema.parse(spec));
+  if (!result.ok) throw new Error(`rate card version ${id} does not compile: ${result.errors[0]?.detail ?? ''}`);
+  compiledCards.set(id, result.value);
+  return result.value;
+}
+
+/** The version of a card in force at an instant; `undefined` before its first. */
+export function versionAt(snapshot: CatalogSnapshot, cardKey: string, micros: number): CardVersion | undefined {
+  const versions = snapshot.cards.get(cardKey);
+  if (versions === undefined) return undefined;
+  for (const version of versions) if (version.effectiveFrom <= micros) return version;
+  return undefined;
+}

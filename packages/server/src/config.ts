@@ -1,0 +1,60 @@
+import { resolve } from 'node:path';
+
+export type ErgonConfig = {
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  /** A PostgreSQL of the operator's own; absent, Ergon runs one in the data directory. */
+  readonly databaseUrl: string | undefined;
+  readonly apiKey: string | undefined;
+  readonly lateDays: number;
+  /** Transactions in flight per environment and process. */
+  readonly lanes: number;
+  /** Connections to the database this process opens. */
+  readonly connections: number;
+  readonly logLevel: string;
+};
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/**
+ * Reads the configuration from environment variables (docs/configuration.md).
+ *
+ * @throws RangeError naming the variable at fault.
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): ErgonConfig {
+  const host = env.ERGON_HOST ?? '127.0.0.1';
+  const apiKey = env.ERGON_API_KEY === '' ? undefined : env.ERGON_API_KEY;
+  if (apiKey === undefined && !LOOPBACK.has(host)) {
+    throw new RangeError('ERGON_API_KEY must be set when ERGON_HOST is not a loopback address');
+  }
+  return {
+    host,
+    port: wholeNumber(env, 'ERGON_PORT', 4600, 0, 65_535),
+    dataDir: resolve(env.ERGON_DATA_DIR ?? '.ergon'),
+    databaseUrl: env.DATABASE_URL === '' ? undefined : env.DATABASE_URL,
+    apiKey,
+    lateDays: wholeNumber(env, 'ERGON_LATE_EVENT_DAYS', 35, 1, 3650),
+    lanes: wholeNumber(env, 'ERGON_LANES', 2, 1, 16),
+    connections: wholeNumber(env, 'ERGON_DATABASE_CONNECTIONS', 10, 3, 100),
+    logLevel: env.ERGON_LOG_LEVEL ?? 'info',
+  };
+}
+
+function wholeNumber(
+  env: Readonly<Record<string, string | undefined>>,
+  name: string,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const text = env[name];
+  if (text === undefined || text === '') return fallback;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new RangeError(
+      `${name} must be a whole number from ${min} to ${max}, got ${JSON.stringify(text.slice(0, 40))}`,
+    );
+  }
+  return value;
+}

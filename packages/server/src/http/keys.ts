@@ -1,0 +1,167 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { microsFromPostgres } from '../capture/instant.ts';
+import type { Database } from '../store/database.ts';
+
+export const ROLES = ['admin', 'billing', 'read', 'ingest'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** What a key may do. A role is a set of scopes; a key may be given more by name. */
+export const SCOPES = [
+  'events:write',
+  'events:backfill',
+  'events:void',
+  'usage:read',
+  'billing:read',
+  'billing:write',
+  'catalog:read',
+  'catalog:write',
+  'keys:write',
+  'audit:read',
+] as const;
+export type Scope = (typeof SCOPES)[number];
+
+const ROLE_SCOPES: Readonly<Record<Role, readonly Scope[]>> = {
+  admin: SCOPES,
+  billing: [
+    'usage:read',
+    'billing:read',
+    'billing:write',
+    'catalog:read',
+    'catalog:write',
+    'events:void',
+    'audit:read',
+  ],
+  read: ['usage:read', 'billing:read', 'catalog:read'],
+  ingest: ['events:write'],
+};
+
+/** Who is asking, and for which environment. */
+export type Principal = {
+  readonly keyId: string;
+  readonly environmentId: number;
+  readonly role: Role;
+  readonly scopes: ReadonlySet<Scope>;
+  readonly requestsPerMinute: number | null;
+};
+
+/** `ergon_<id>_<secret>`: the id finds the row, the secret proves the bearer. 128 and 256 random bits. */
+const KEY = /^ergon_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
+
+export type NewKey = { readonly id: string; readonly text: string; readonly secretHash: Buffer };
+
+export function newKey(): NewKey {
+  const id = randomBytes(8).toString('hex');
+  const secret = randomBytes(32).toString('base64url');
+  return { id, text: `ergon_${id}_${secret}`, secretHash: hashSecret(secret) };
+}
+
+/** The secret is 256 random bits, so a plain SHA-256 keeps it: there is no dictionary to try. */
+function hashSecret(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
+
+/** Parts of a well-formed key. */
+export function keyParts(text: string): { id: string; secretHash: Buffer } | undefined {
+  const match = KEY.exec(text);
+  const [, id, secret] = match ?? [];
+  return id === undefined || secret === undefined ? undefined : { id, secretHash: hashSecret(secret) };
+}
+
+/** How long a verified key is believed before it is read again: a revocation in another process takes at most this long. */
+const BELIEVED_MS = 2_000;
+const KEYS_CACHED_MAX = 10_000;
+
+type Known = {
+  readonly principal: Principal;
+  readonly secretHash: Buffer;
+  readonly expiresAt: number | null;
+  readonly readAt: number;
+};
+
+type Row = {
+  environment_id: number;
+  role: Role;
+  scopes: string[];
+  secret_hash: Buffer;
+  expires_at: string | null;
+  requests_per_minute: number | null;
+};
+
+/** Verifies keys against the database, remembering each for two seconds. */
+export class KeyVerifier {
+  readonly #database: Database;
+  readonly #now: () => number;
+  readonly #known = new Map<string, Known>();
+
+  constructor(database: Database, now: () => number) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  async verify(text: string): Promise<Principal | undefined> {
+    const parts = keyParts(text);
+    if (parts === undefined) return undefined;
+    const nowMs = this.#now() / 1000;
+    let known = this.#known.get(parts.id);
+    if (known === undefined || nowMs - known.readAt > BELIEVED_MS) {
+      known = await this.#read(parts.id, nowMs);
+      if (known === undefined) {
+        this.#known.delete(parts.id);
+        return undefined;
+      }
+      if (this.#known.size >= KEYS_CACHED_MAX) this.#known.clear();
+      this.#known.set(parts.id, known);
+    }
+    if (known.expiresAt !== null && known.expiresAt <= this.#now()) return undefined;
+    return timingSafeEqual(known.secretHash, parts.secretHash) ? known.principal : undefined;
+  }
+
+  forget(id: string): void {
+    this.#known.delete(id);
+  }
+
+  async #read(id: string, readAt: number): Promise<Known | undefined> {
+    const result = await this.#database.pool.query<Row>({
+      name: 'api_key',
+      text: `select environment_id, role, scopes, secret_hash, expires_at, requests_per_minute
+        from api_key where id = $1 and (revoked_at is null or revoked_at > now())`,
+      values: [id],
+    });
+    const row = result.rows[0];
+    if (row === undefined) return undefined;
+    const extra = SCOPES.filter((scope) => row.scopes.includes(scope));
+    return {
+      principal: {
+        keyId: id,
+        environmentId: row.environment_id,
+        role: row.role,
+        scopes: new Set([...ROLE_SCOPES[row.role], ...extra]),
+        requestsPerMinute: row.requests_per_minute,
+      },
+      secretHash: row.secret_hash,
+      expiresAt: row.expires_at === null ? null : microsFromPostgres(row.expires_at),
+      readAt,
+    };
+  }
+}
+
+/** Token bucket per key: `requests_per_minute` on average, a tenth of that in one burst (at least ten). */
+export class RateLimiter {
+  readonly #buckets = new Map<string, { tokens: number; at: number }>();
+
+  /** Seconds to wait, or 0 when the request may go on. */
+  take(keyId: string, perMinute: number, nowMs: number): number {
+    const capacity = Math.max(10, perMinute / 10);
+    const perMs = perMinute / 60_000;
+    if (this.#buckets.size > KEYS_CACHED_MAX) this.#buckets.clear();
+    const bucket = this.#buckets.get(keyId) ?? { tokens: capacity, at: nowMs };
+    bucket.tokens = Math.min(capacity, bucket.tokens + (nowMs - bucket.at) * perMs);
+    bucket.at = nowMs;
+    this.#buckets.set(keyId, bucket);
+    if (bucket.tokens >= 1) {
+      bucket.tokens -= 1;
+      return 0;
+    }
+    return Math.max(1, Math.ceil((1 - bucket.tokens) / perMs / 1000));
+  }
+}

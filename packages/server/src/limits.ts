@@ -1,0 +1,39 @@
+/** Every limit of the service in one place, each with its reason. docs/limits.md lists them for users. */
+export const LIMITS = {
+  /** Decoded bytes of one request body: 5,000 events of 1.6 KB; bounds memory per connection. */
+  bodyBytesMax: 8 * 1024 * 1024,
+  /** Events in one request: bounds the time one transaction holds locks. */
+  eventsMax: 5_000,
+  /** Canonical bytes of one event: metering data, not prompts. */
+  eventBytesMax: 64 * 1024,
+  /** Nesting of one event: far beyond any usage object, far below a stack overflow. */
+  depthMax: 32,
+  /** Characters of an id, source, type, subject or attribution field: they become index keys. */
+  nameLengthMax: 256,
+  /** Properties copied into dimensions when a price or a meter asks for them. */
+  propertyLengthMax: 256,
+  /** An event's time may be this far ahead of the receipt: clocks drift, the future has not been used yet. */
+  futureMicrosMax: 60 * 60 * 1_000_000,
+  /** Events older than this need the scope events:backfill: their periods may be closed (ERGON_LATE_EVENT_DAYS). */
+  lateDaysDefault: 35,
+  /** Events one transaction takes from its queue: amortises a commit without holding hot rows long. */
+  groupEventsMax: 6_000,
+  /** Requests waiting for a transaction before new ones are answered 503 with Retry-After: bounds memory. */
+  queuedRequestsMax: 4_000,
+  /** Decoded bytes of all bodies in flight in one process, for the same reason. */
+  inFlightBytesMax: 128 * 1024 * 1024,
+  /** Conflicts kept for people to look at, per environment. */
+  conflictLogMax: 10_000,
+  /** Rows of one answer page. */
+  pageSizeMax: 1_000,
+  /** Event blocks one list request may decode before it answers with a cursor. */
+  blocksScannedMax: 400,
+  /** Rows of one usage answer. */
+  usageRowsMax: 50_000,
+  /** Depth of a run tree (DESIGN section 9). */
+  runDepthMax: 32,
+  /** Body of any other request. */
+  smallBodyBytesMax: 1024 * 1024,
+  /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */
+  uniqueValuesMax: 1_000_000,
+} as const;

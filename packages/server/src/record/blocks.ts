@@ -1,0 +1,19 @@
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+
+/**
+ * Raw events and their ratings are stored a transaction at a time: one row, two compressed texts with one line an event.
+ * Canonical JSON has no line breaks, so the line number is the event's position; an empty line is an event of the claim that
+ * was no fresh one.
+ */
+const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+
+/** Larger than any block a transaction can write (LIMITS.groupEventsMax events of LIMITS.eventBytesMax). */
+const BLOCK_BYTES_MAX = 1024 * 1024 * 1024;
+
+export function packLines(text: Buffer): Buffer {
+  return zstdCompressSync(text, COMPRESSION);
+}
+
+export function unpackLines(packed: Buffer): string[] {
+  return zstdDecompressSync(packed, { maxOutputLength: BLOCK_BYTES_MAX }).toString('utf8').split('\n');
+}

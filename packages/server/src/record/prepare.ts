@@ -1,0 +1,214 @@
+import { type Decimal, decimal, parseDecimal } from '@ergon/exact';
+import { normaliseUsage, TOKEN_CLASSES, type UsageFlag, type UsageRecord } from '@ergon/usage';
+import type { CapturedEvent } from '../capture/event.ts';
+import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
+import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
+import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+
+/** A quantity of a built-in meter, priced on its own. */
+export type BuiltInQuantity = {
+  readonly meter: string;
+  /** Position in a rollup row. */
+  readonly position: number;
+  readonly quantity: Decimal;
+  readonly tokenClass?: string;
+};
+
+/** An event with everything that can be known of it before the transaction: usage, quantities, dimensions. */
+export type PreparedEvent = {
+  readonly event: CapturedEvent;
+  readonly usage: UsageRecord | undefined;
+  readonly quantities: readonly BuiltInQuantity[];
+  readonly contributions: readonly Contribution[];
+  /** Dimensions that prices match on; the properties of the event are among them. */
+  readonly dimensions: Record<string, string | undefined>;
+  readonly flags: readonly UsageFlag[];
+};
+
+const NO_CONTRIBUTIONS: readonly Contribution[] = [];
+
+const TOKEN_POSITIONS = TOKEN_METERS.map((meter) => ({
+  tokenClass: meter.tokenClass,
+  meter: meter.key,
+  position: ROLLUP_POSITION.get(meter.key) ?? -1,
+}));
+
+/** Meters one event. Pure: the same event and catalog give the same quantities, for ever. */
+export function prepareEvent(event: CapturedEvent, catalog: CatalogSnapshot): PreparedEvent {
+  const flags: UsageFlag[] = [];
+  const quantities: BuiltInQuantity[] = [];
+  const usage = hasUsage(event) ? usageOf(event) : undefined;
+  if (usage !== undefined) flags.push(...usage.flags);
+  switch (event.type) {
+    case 'llm.call':
+    case 'embedding.call':
+      addCall(event, usage, quantities, flags);
+      break;
+    case 'retrieval.query':
+      add(quantities, 'retrievals', whole(event, 'count', flags) ?? 1n);
+      add(quantities, 'documents', whole(event, 'documents', flags));
+      break;
+    case 'agent.action':
+      add(quantities, 'agent_actions', whole(event, 'count', flags) ?? 1n);
+      if (event.data.kind === 'tool_call') add(quantities, 'tool_calls', whole(event, 'count', flags) ?? 1n);
+      break;
+    case 'api.call':
+      add(quantities, 'api_calls', whole(event, 'count', flags) ?? 1n);
+      break;
+    case 'compute.run':
+      addDecimal(event, quantities, 'flops', 'flops', flags);
+      addDecimal(event, quantities, 'accelerator_seconds_reported', 'accelerator_seconds', flags);
+      break;
+  }
+  return {
+    event,
+    usage,
+    quantities,
+    contributions: contributionsOf(event, catalog, flags),
+    dimensions: dimensionsOf(event, usage),
+    flags,
+  };
+}
+
+function hasUsage(event: CapturedEvent): boolean {
+  return (
+    event.type === 'llm.call' ||
+    event.type === 'embedding.call' ||
+    event.data.usage !== undefined ||
+    event.data.tokens !== undefined
+  );
+}
+
+function usageOf(event: CapturedEvent): UsageRecord {
+  const { data } = event;
+  return normaliseUsage({
+    ...(typeof data.provider === 'string' && { provider: data.provider }),
+    ...(typeof data.api === 'string' && { api: data.api }),
+    ...(typeof data.model === 'string' && { model: data.model }),
+    ...(data.usage !== undefined && { usage: data.usage }),
+    ...(data.tokens !== undefined && { tokens: data.tokens }),
+  });
+}
+
+function addCall(
+  event: CapturedEvent,
+  usage: UsageRecord | undefined,
+  quantities: BuiltInQuantity[],
+  flags: UsageFlag[],
+): void {
+  add(quantities, 'requests', 1n);
+  if (event.status !== 'ok') add(quantities, 'errors', 1n);
+  if (event.attempt > 1) add(quantities, 'retries', 1n);
+  if (usage === undefined) return;
+  let total = 0;
+  for (const { tokenClass, meter, position } of TOKEN_POSITIONS) {
+    const count = usage.tokens[tokenClass];
+    if (count === undefined) continue;
+    total += count;
+    if (count > 0) quantities.push({ meter, position, quantity: decimal(count), tokenClass });
+  }
+  if (total > 0) quantities.push({ meter: 'total_tokens', position: -1, quantity: decimal(total) });
+  add(quantities, 'web_searches', unit(usage, 'web_searches'));
+  add(quantities, 'tool_calls', whole(event, 'tool_calls', flags));
+  const pages = usage.units.pages;
+  if (pages !== undefined) {
+    const quantity = parseDecimal(pages);
+    if (quantity !== undefined)
+      quantities.push({ meter: 'pages', position: ROLLUP_POSITION.get('pages') ?? -1, quantity });
+  }
+}
+
+function unit(usage: UsageRecord, name: 'web_searches'): bigint | undefined {
+  const text = usage.units[name];
+  return text !== undefined && /^\d{1,15}$/.test(text) ? BigInt(text) : undefined;
+}
+
+function add(quantities: BuiltInQuantity[], meter: string, quantity: bigint | undefined): void {
+  if (quantity === undefined || quantity === 0n) return;
+  quantities.push({ meter, position: ROLLUP_POSITION.get(meter) ?? -1, quantity: decimal(quantity) });
+}
+
+function addDecimal(
+  event: CapturedEvent,
+  quantities: BuiltInQuantity[],
+  meter: string,
+  field: string,
+  flags: UsageFlag[],
+): void {
+  const raw = event.data[field];
+  if (raw === undefined || raw === null) return;
+  const quantity = quantityOf(raw);
+  if (quantity === undefined || quantity.coefficient < 0n) {
+    flags.push({ code: 'invalid_quantity', detail: `${field} is not a quantity of at least zero` });
+    return;
+  }
+  if (quantity.coefficient === 0n) return;
+  quantities.push({ meter, position: ROLLUP_POSITION.get(meter) ?? -1, quantity });
+}
+
+function whole(event: CapturedEvent, field: string, flags: UsageFlag[]): bigint | undefined {
+  const raw = event.data[field];
+  if (raw === undefined || raw === null) return undefined;
+  if (typeof raw === 'number' && Number.isSafeInteger(raw) && raw >= 0) return BigInt(raw);
+  // An array of tool calls counts its elements: that is how vendors' answers list them.
+  if (Array.isArray(raw)) return BigInt(raw.length);
+  flags.push({ code: 'invalid_quantity', detail: `${field} is not a whole number of at least zero` });
+  return undefined;
+}
+
+function contributionsOf(event: CapturedEvent, catalog: CatalogSnapshot, flags: UsageFlag[]): readonly Contribution[] {
+  if (catalog.meters.length === 0) return NO_CONTRIBUTIONS;
+  let contributions: Contribution[] | undefined;
+  for (const meter of catalog.meters) {
+    const contribution = meter.read(event);
+    if (contribution === undefined) continue;
+    if (contribution === 'no_value') {
+      flags.push({ code: 'meter_value_missing', detail: `the event has no usable value for the meter ${meter.key}` });
+      continue;
+    }
+    contributions ??= [];
+    contributions.push(contribution);
+  }
+  return contributions ?? NO_CONTRIBUTIONS;
+}
+
+function dimensionsOf(event: CapturedEvent, usage: UsageRecord | undefined): Record<string, string | undefined> {
+  const { data } = event;
+  const dimensions: Record<string, string | undefined> = {
+    type: event.type,
+    status: event.status,
+    provider: usage?.provider ?? text(data.provider),
+    model: usage?.model ?? text(data.model),
+    api: usage?.api ?? text(data.api),
+    feature: text(data.feature),
+    user: text(data.user),
+    team: text(data.team),
+    agent: text(data.agent),
+    deployment: text(data.deployment),
+    accelerator: text(data.accelerator),
+    kind: text(data.kind),
+    service_tier: usage?.serviceTier,
+    region: usage?.region,
+    token_class: undefined,
+  };
+  const { properties } = data;
+  if (typeof properties === 'object' && properties !== null && !Array.isArray(properties)) {
+    for (const [name, value] of Object.entries(properties)) {
+      const scalar = scalarText(value);
+      if (scalar === undefined || scalar.length > 256 || dimensions[name] !== undefined || name === 'token_class')
+        continue;
+      dimensions[name] = scalar;
+    }
+    dimensions.service_tier ??= dimensions.tier;
+  }
+  return dimensions;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Whether a record carries any token at all. */
+export function hasTokens(usage: UsageRecord | undefined): boolean {
+  return usage !== undefined && TOKEN_CLASSES.some((tokenClass) => (usage.tokens[tokenClass] ?? 0) > 0);
+}

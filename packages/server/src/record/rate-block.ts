@@ -1,0 +1,152 @@
+import type { OpenGrant } from '../ledger/burn.ts';
+import type { CardVersion } from '../catalog/snapshot.ts';
+import {
+  type AccumulatorKey,
+  ensureAccumulators,
+  ensureReceivables,
+  lockAccumulators,
+  type StoredTotals,
+} from './account-store.ts';
+import type { AccumulatorState } from './accumulate.ts';
+import { allSettledOrThrow } from './all-settled.ts';
+import { type LockedAccounts, lockAccounts } from './lock-accounts.ts';
+import { loadMissing, noFacts, type ReadFacts } from './missing-state.ts';
+import type { RatedRow } from './postings.ts';
+import { type AccumulatorRow, GroupRating, type RatedEvent, unratedEvent } from './rate-group.ts';
+import type { Attributed } from './attributed.ts';
+import { keepValues, replayBucket } from './replay.ts';
+import type { BlockContext } from './write-block.ts';
+
+export type RatedBlock = { readonly rows: RatedRow[]; readonly rated: readonly (RatedEvent | null)[] };
+
+type RowKey = AccumulatorKey & { readonly version: CardVersion };
+
+const KNOWN_ROWS_MAX = 500_000;
+
+/** Locks the totals and balances that the events touch, then rates until no fact is missing. */
+export async function rateBlock(context: BlockContext, events: readonly (Attributed | null)[]): Promise<RatedBlock> {
+  const keys = rowKeys(events);
+  if (keys.size === 0) return { rows: [], rated: events.map((one) => one && unratedReason(one)) };
+  await ensureRows(context, keys);
+  const customerIds = [...new Set([...keys.values()].map((key) => key.customerId))];
+  const [locked, accounts] = await Promise.all([
+    lockAccumulators(context.client, context.environmentId, [...keys.values()]),
+    lockAccounts(context.client, context.environmentId, customerIds, context.services.grantFacts),
+  ]);
+  const totals = new Map<string, StoredTotals>();
+  for (const row of locked) totals.set(keyOf(row), row.totals);
+  const facts = noFacts();
+  for (;;) {
+    const attempt = rateOnce(events, keys, totals, accounts, facts, context.now);
+    const { missing } = attempt.rating;
+    if (missing.debits.length + missing.values.length + missing.replays.length === 0) return attempt;
+    await loadMissing(context.client, context.environmentId, missing, facts, (row, bucket) =>
+      replayWithoutVoided(context, events, row, bucket),
+    );
+  }
+}
+
+function keyOf(key: AccumulatorKey): string {
+  return `${key.customerId}|${key.cardVersionId}|${key.period}`;
+}
+
+function rowKeys(events: readonly (Attributed | null)[]): Map<string, RowKey> {
+  const keys = new Map<string, RowKey>();
+  for (const one of events) {
+    if (one?.customer === undefined || one.version === undefined) continue;
+    const key = {
+      customerId: one.customer.id,
+      cardVersionId: one.version.id,
+      period: one.month.period,
+      version: one.version,
+    };
+    const text = keyOf(key);
+    if (!keys.has(text)) keys.set(text, key);
+  }
+  return keys;
+}
+
+function rateOnce(
+  events: readonly (Attributed | null)[],
+  keys: ReadonlyMap<string, RowKey>,
+  totals: ReadonlyMap<string, StoredTotals>,
+  accounts: ReadonlyMap<number, LockedAccounts>,
+  facts: ReadFacts,
+  now: number,
+): RatedBlock & { rating: GroupRating } {
+  const grantsOf = new Map<number, OpenGrant[]>();
+  const rows = new Map<string, RatedRow>();
+  for (const [text, key] of keys) {
+    const locked = accounts.get(key.customerId);
+    let grants = grantsOf.get(key.customerId);
+    if (grants === undefined) {
+      grants = (locked?.grants ?? []).map((grant) => ({ ...grant }));
+      grantsOf.set(key.customerId, grants);
+    }
+    const { currency } = key.version.card;
+    const receivableId = locked?.receivables.get(currency);
+    if (receivableId === undefined)
+      throw new Error(`customer ${key.customerId} has no receivable account in ${currency}`);
+    const row: AccumulatorRow = { ...key, currency, stored: totals.get(text) ?? {}, work: new Map(), grants };
+    rows.set(text, { row, receivableId });
+  }
+  const rating = new GroupRating(facts, now);
+  const rated = events.map((one) => {
+    if (one === null) return null;
+    const { customer, version, month, reverses } = one;
+    if (customer === undefined || version === undefined) return unratedReason(one);
+    const row = rows.get(`${customer.id}|${version.id}|${month.period}`)?.row;
+    if (row === undefined) return unratedReason(one);
+    if (reverses !== undefined) return rating.reverse(reverses.prepared, reverses.stored.rating.lines, row, version);
+    return rating.rate(one.prepared, row, version, month);
+  });
+  return { rating, rows: [...rows.values()], rated };
+}
+
+async function replayWithoutVoided(
+  context: BlockContext,
+  events: readonly (Attributed | null)[],
+  row: AccumulatorRow,
+  bucket: string,
+): Promise<AccumulatorState> {
+  const { client, environmentId, catalog } = context;
+  const voided = new Set(events.flatMap((one) => one?.reverses?.stored.event.identity ?? []));
+  const { state, values } = await replayBucket(client, environmentId, catalog, row, bucket, voided);
+  await keepValues(client, environmentId, row, bucket, values);
+  return state;
+}
+
+function unratedReason(one: Attributed): RatedEvent {
+  return unratedEvent(one.prepared, one.customer === undefined ? 'no_customer' : 'no_rate_card');
+}
+
+/** Makes sure that the rows to be locked exist; remembered after the commit, so that it is asked once a process. */
+async function ensureRows(context: BlockContext, keys: ReadonlyMap<string, RowKey>): Promise<void> {
+  const { client, environmentId, services, afterCommit } = context;
+  const { knownRows } = services;
+  const newKeys: RowKey[] = [];
+  const owners = new Map<string, { id: number; currency: string }>();
+  const names: string[] = [];
+  for (const [text, key] of keys) {
+    const { currency } = key.version.card;
+    const row = `${environmentId}|a|${text}`;
+    const owner = `${environmentId}|r|${key.customerId}|${currency}`;
+    if (!knownRows.has(row)) {
+      newKeys.push(key);
+      names.push(row);
+    }
+    if (!knownRows.has(owner)) {
+      owners.set(owner, { id: key.customerId, currency });
+      names.push(owner);
+    }
+  }
+  if (names.length === 0) return;
+  const writes: Promise<unknown>[] = [];
+  if (newKeys.length > 0) writes.push(ensureAccumulators(client, environmentId, newKeys));
+  if (owners.size > 0) writes.push(ensureReceivables(client, environmentId, [...owners.values()]));
+  await allSettledOrThrow(writes);
+  afterCommit.push(() => {
+    if (knownRows.size > KNOWN_ROWS_MAX) knownRows.clear();
+    for (const name of names) knownRows.add(name);
+  });
+}

@@ -1,0 +1,411 @@
+import { add, type Currency, type Decimal, decimal, negate, ONE, subtract, toText, ZERO } from '@ergon/exact';
+import type { Bucket, CompiledPrice } from '@ergon/rating';
+import type { BillingMonth } from '../catalog/billing-month.ts';
+import type { Contribution } from '../catalog/custom-meter.ts';
+import type { CardVersion } from '../catalog/snapshot.ts';
+import { burn, type LedgerUnits, ledgerUnits, type OpenGrant, type Share } from '../ledger/burn.ts';
+import {
+  type AccumulatorState,
+  accumulate,
+  emptyAccumulator,
+  type Increment,
+  readAccumulator,
+  type StoredAccumulator,
+  secondsBetween,
+} from './accumulate.ts';
+import { type LineParts, writeLine } from './encode-rating.ts';
+import { ByteWriter } from '../capture/byte-writer.ts';
+import type { PreparedEvent } from './prepare.ts';
+import type { RatedLine } from './types.ts';
+
+/** An earlier debit that can be taken back. */
+export type Debit = { readonly accountId: number | null; units: LedgerUnits };
+
+/** One running total of a row while a group is rated: its state, and what the group posted for it. */
+export type BucketWork = {
+  /** "price/bucket": the accumulator's name within its card version and period. */
+  readonly name: string;
+  readonly state: AccumulatorState;
+  /** Debits of this group, newest last, over the standing ones once those were read. */
+  readonly debits: Debit[];
+  hasStandingDebits: boolean;
+  /** Sums to post, one per account and direction: negative gives back. */
+  readonly postings: { readonly accountId: number | null; readonly isReversal: boolean; units: LedgerUnits }[];
+};
+
+/** One customer's running totals under one card version in one period, held under its lock. */
+export type AccumulatorRow = {
+  readonly customerId: number;
+  readonly cardVersionId: number;
+  readonly period: string;
+  readonly currency: Currency;
+  readonly stored: Readonly<Record<string, StoredAccumulator>>;
+  readonly work: Map<Bucket, BucketWork>;
+  /** In burn order, every currency; shared by the customer's rows. */
+  readonly grants: readonly OpenGrant[];
+};
+
+/** Facts that most groups need none of, so they are read only when a rating asks for them. */
+export type RatingFacts = {
+  /** Debits of a bucket still standing, oldest first; `undefined` when they have not been read. */
+  debits(row: AccumulatorRow, bucket: string): readonly Debit[] | undefined;
+  /** unique: whether the value is new to the bucket; `undefined` when nobody has looked. */
+  isNewValue(row: AccumulatorRow, bucket: string, distinct: string): boolean | undefined;
+  /** The bucket's state without the events that this group voids; `undefined` when it has not been recomputed. */
+  replayed(row: AccumulatorRow, bucket: string): AccumulatorState | undefined;
+};
+
+/** What a rating found missing: the caller reads it and rates the group again from the start, which is pure and cheap. */
+export type MissingFacts = {
+  readonly debits: { readonly row: AccumulatorRow; readonly bucket: string }[];
+  readonly values: { readonly row: AccumulatorRow; readonly bucket: string; readonly distinct: string }[];
+  readonly replays: { readonly row: AccumulatorRow; readonly bucket: string }[];
+};
+
+/** What rating one event gave. `lines` are its lines as they are stored (encode-rating.ts). */
+export type RatedEvent = { lines: Uint8Array; unrated: [string, string, string][]; charge: LedgerUnits };
+
+const NO_LINES = new Uint8Array(0);
+
+type Line = {
+  readonly meter: string;
+  readonly price: CompiledPrice;
+  readonly cell: Bucket;
+  readonly quantity: Decimal;
+};
+
+/**
+ * Rates events one after another against running totals, burning grants as it goes. Pure: it holds no connection, and what
+ * it decides stands in the rows it was given, unless {@link missing} says that the group must be rated again.
+ */
+export class GroupRating {
+  readonly missing: MissingFacts = { debits: [], values: [], replays: [] };
+  readonly #facts: RatingFacts;
+  /** When it is posted, microseconds since 1970. */
+  readonly #now: number;
+  readonly #valuesSeen = new Set<string>();
+  readonly #writer = new ByteWriter(128 * 1024);
+
+  constructor(facts: RatingFacts, now: number) {
+    this.#facts = facts;
+    this.#now = now;
+  }
+
+  rate(event: PreparedEvent, row: AccumulatorRow, version: CardVersion, month: BillingMonth): RatedEvent {
+    const rated: RatedEvent = { lines: NO_LINES, unrated: [], charge: 0n };
+    this.#rateBuiltIn(event, row, version, rated);
+    for (const contribution of event.contributions)
+      this.#rateContribution(event, contribution, row, version, month, rated);
+    rated.lines = this.#writer.take();
+    return rated;
+  }
+
+  /**
+   * Takes a recorded event back: R(total - q) - R(total) on the event's own buckets (DESIGN section 9). `prepared` is the
+   * recorded event; the lines carry negative quantities and amounts.
+   */
+  reverse(prepared: PreparedEvent, lines: readonly RatedLine[], row: AccumulatorRow, version: CardVersion): RatedEvent {
+    const rated: RatedEvent = { lines: NO_LINES, unrated: [], charge: 0n };
+    for (const line of lines) {
+      if (line.absorbed === undefined) this.#reverseLine(prepared, line, row, version, rated);
+    }
+    rated.lines = this.#writer.take();
+    return rated;
+  }
+
+  #reverseLine(
+    prepared: PreparedEvent,
+    recorded: RatedLine,
+    row: AccumulatorRow,
+    version: CardVersion,
+    rated: RatedEvent,
+  ): void {
+    const contribution = prepared.contributions.find((one) => one.meter.key === recorded.meter);
+    const { price, cell } = recordedBucket(prepared, contribution, recorded, version);
+    const quantity = decimal(recorded.quantity);
+    const work = workOf(row, { meter: recorded.meter, price, cell, quantity });
+    const { state } = work;
+    const before = state.quantity;
+    const isLinear = contribution === undefined || LINEAR.has(contribution.meter.aggregation);
+    let units: LedgerUnits;
+    if (isLinear) {
+      state.quantity = subtract(before, subtract(decimal(recorded.after), decimal(recorded.before)));
+      // An event priced by itself gives back what it cost; a running total gives back the difference of its prices.
+      const amount =
+        price.timing === 'per_event' ? negate(decimal(recorded.amount)) : fallen(price, cell, before, state.quantity);
+      units = ledgerUnits(amount);
+    } else {
+      const replayed = this.#facts.replayed(row, work.name);
+      if (replayed === undefined) {
+        this.missing.replays.push({ row, bucket: work.name });
+        return;
+      }
+      Object.assign(state, { ...replayed, charged: state.charged });
+      units = ledgerUnits(fallen(price, cell, before, state.quantity));
+    }
+    state.charged += units;
+    rated.charge += units;
+    const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(prepared, recorded.meter, units, row);
+    for (const share of shares) post(work, share);
+    this.#write({
+      meter: recorded.meter,
+      bucket: work.name,
+      quantity: negate(quantity),
+      before,
+      after: state.quantity,
+      units,
+      shares,
+      absorbed: undefined,
+    });
+  }
+
+  #burn(prepared: PreparedEvent, meter: string, units: LedgerUnits, row: AccumulatorRow): readonly Share[] {
+    const { feature, model } = prepared.dimensions;
+    return burn(row.grants, units, { currency: row.currency, meter, feature, model }, this.#now);
+  }
+
+  #rateBuiltIn(event: PreparedEvent, row: AccumulatorRow, version: CardVersion, rated: RatedEvent): void {
+    const { dimensions } = event;
+    for (const { meter, quantity, tokenClass } of event.quantities) {
+      dimensions.token_class = tokenClass;
+      const price = version.card.priceFor(meter, dimensions);
+      if (price === undefined) {
+        if (tokenClass !== undefined && version.card.priceFor('total_tokens', dimensions) === undefined) {
+          rated.unrated.push([meter, toText(quantity), 'no_price']);
+        }
+        continue;
+      }
+      if (price.isFree) continue;
+      const cell = price.bucket(dimensions);
+      if (cell === undefined) rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
+      else this.#charge(event, { meter, price, cell, quantity }, undefined, row, rated);
+    }
+    dimensions.token_class = undefined;
+  }
+
+  #rateContribution(
+    event: PreparedEvent,
+    contribution: Contribution,
+    row: AccumulatorRow,
+    version: CardVersion,
+    month: BillingMonth,
+    rated: RatedEvent,
+  ): void {
+    const dimensions = { ...event.dimensions, ...contribution.group };
+    const meter = contribution.meter.key;
+    const quantity = contribution.value ?? ONE;
+    const price = version.card.priceFor(meter, dimensions);
+    if (price === undefined || price.isFree) return;
+    const cell = price.bucket(dimensions);
+    if (cell === undefined) {
+      rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
+      return;
+    }
+    const { distinct } = contribution;
+    const increment: Increment = {
+      aggregation: contribution.meter.aggregation,
+      value: contribution.value,
+      order: orderKey(event),
+      secondsHeld: secondsBetween(event.event.occurredAt, month.to),
+      isNewValue:
+        distinct !== undefined &&
+        whyAbsorbed(event, price) === undefined &&
+        this.#isNewValue(row, nameOf(price, cell), distinct),
+    };
+    this.#charge(event, { meter, price, cell, quantity }, increment, row, rated);
+  }
+
+  #isNewValue(row: AccumulatorRow, bucket: string, distinct: string): boolean {
+    const key = `${row.customerId}|${row.cardVersionId}|${row.period}|${bucket}|${distinct}`;
+    if (this.#valuesSeen.has(key)) return false;
+    this.#valuesSeen.add(key);
+    const isNew = this.#facts.isNewValue(row, bucket, distinct);
+    if (isNew === undefined) this.missing.values.push({ row, bucket, distinct });
+    return isNew ?? true;
+  }
+
+  /** One quantity into its bucket: f, R(f), the burn. Without an increment the quantity is added. */
+  #charge(
+    event: PreparedEvent,
+    line: Line,
+    increment: Increment | undefined,
+    row: AccumulatorRow,
+    rated: RatedEvent,
+  ): void {
+    const work = workOf(row, line);
+    const { state } = work;
+    const before = state.quantity;
+    const absorbed = whyAbsorbed(event, line.price);
+    if (absorbed !== undefined) {
+      this.#write({
+        meter: line.meter,
+        bucket: work.name,
+        quantity: line.quantity,
+        before,
+        after: before,
+        units: 0n,
+        shares: [],
+        absorbed,
+      });
+      return;
+    }
+    const after = increment === undefined ? add(before, line.quantity) : accumulate(state, increment);
+    state.quantity = after;
+    const units = ledgerUnits(amountOf(line, state, before, after));
+    state.charged += units;
+    rated.charge += units;
+    const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(event, line.meter, units, row);
+    for (const share of shares) {
+      post(work, share);
+      if (share.units > 0n) work.debits.push({ accountId: share.accountId, units: share.units });
+    }
+    this.#write({
+      meter: line.meter,
+      bucket: work.name,
+      quantity: line.quantity,
+      before,
+      after,
+      units,
+      shares,
+      absorbed,
+    });
+  }
+
+  #write(line: LineParts): void {
+    if (this.#writer.length > 0) this.#writer.ascii(',');
+    writeLine(this.#writer, line);
+  }
+
+  /** Reverses the latest debits of the bucket, newest first, to the same accounts (DESIGN section 9). */
+  #takeBack(row: AccumulatorRow, work: BucketWork, units: LedgerUnits): Share[] {
+    const shares: Share[] = [];
+    let left = drain(work.debits, units, shares);
+    if (left === 0n) return shares;
+    const standing = work.hasStandingDebits ? [] : this.#facts.debits(row, work.name);
+    if (standing === undefined) {
+      this.missing.debits.push({ row, bucket: work.name });
+      return shares;
+    }
+    work.hasStandingDebits = true;
+    for (const debit of standing) work.debits.push({ ...debit });
+    left = drain(work.debits, left, shares);
+    if (left > 0n) throw new Error(`a charge fell by more than was ever debited for ${work.name}`);
+    return shares;
+  }
+}
+
+/** Aggregations whose quantity only adds up, so that an event can be taken out of it again. */
+const LINEAR: ReadonlySet<string> = new Set(['sum', 'count', 'weighted_sum']);
+
+function fallen(price: CompiledPrice, cell: Bucket, before: Decimal, after: Decimal): Decimal {
+  return price.timing === 'at_close' ? ZERO : cell.rate.marginal(before, after);
+}
+
+/** The price and bucket that a recorded line was rated by. @throws when its card version no longer has them: a bug. */
+function recordedBucket(
+  prepared: PreparedEvent,
+  contribution: Contribution | undefined,
+  recorded: RatedLine,
+  version: CardVersion,
+): { price: CompiledPrice; cell: Bucket } {
+  const dimensions = { ...prepared.dimensions, ...contribution?.group, token_class: undefined as string | undefined };
+  dimensions.token_class = prepared.quantities.find((one) => one.meter === recorded.meter)?.tokenClass;
+  for (const price of version.card.prices) {
+    if (!recorded.bucket.startsWith(`${price.key}/`)) continue;
+    const cell = price.bucket(dimensions);
+    if (cell !== undefined && nameOf(price, cell) === recorded.bucket) return { price, cell };
+  }
+  throw new Error(`card version ${version.id} has no bucket ${recorded.bucket}`);
+}
+
+/** Names of buckets by their object: a concatenation for each of millions of lines is worth saving. */
+const names = new WeakMap<Bucket, { readonly price: CompiledPrice; readonly name: string }>();
+
+function nameOf(price: CompiledPrice, cell: Bucket): string {
+  const known = names.get(cell);
+  if (known !== undefined && known.price === price) return known.name;
+  const name = `${price.key}/${cell.key}`;
+  names.set(cell, { price, name });
+  return name;
+}
+
+function workOf(row: AccumulatorRow, line: Line): BucketWork {
+  const known = row.work.get(line.cell);
+  if (known !== undefined) return known;
+  const name = nameOf(line.price, line.cell);
+  const stored = row.stored[name];
+  const work: BucketWork = {
+    name,
+    state: stored === undefined ? emptyAccumulator() : readAccumulator(stored),
+    debits: [],
+    hasStandingDebits: false,
+    postings: [],
+  };
+  row.work.set(line.cell, work);
+  return work;
+}
+
+function post(work: BucketWork, share: Share): void {
+  const isReversal = share.units < 0n;
+  for (const posting of work.postings) {
+    if (posting.accountId === share.accountId && posting.isReversal === isReversal) {
+      posting.units += share.units;
+      return;
+    }
+  }
+  work.postings.push({ accountId: share.accountId, isReversal, units: share.units });
+}
+
+function drain(debits: Debit[], units: LedgerUnits, shares: Share[]): LedgerUnits {
+  let left = units;
+  while (left > 0n) {
+    const newest = debits.at(-1);
+    if (newest === undefined) return left;
+    const taken = newest.units < left ? newest.units : left;
+    newest.units -= taken;
+    left -= taken;
+    if (newest.units === 0n) debits.pop();
+    if (taken > 0n) shares.push({ accountId: newest.accountId, units: -taken });
+  }
+  return left;
+}
+
+/** What this quantity costs, given what came before it in its bucket. */
+function amountOf(line: Line, state: AccumulatorState, before: Decimal, after: Decimal): Decimal {
+  const { rate, perEvent } = line.cell;
+  switch (line.price.timing) {
+    case 'at_close':
+      return ZERO;
+    case 'cumulative':
+      return rate.marginal(before, after);
+    case 'per_event': {
+      if (perEvent === undefined) return rate.marginal(ZERO, line.quantity);
+      const earlier = { events: BigInt(state.count), quantity: before, amount: state.total ?? ZERO };
+      const next = perEvent.next(earlier, line.quantity);
+      state.count = Number(next.state.events);
+      state.total = next.state.amount;
+      return next.charge.amount;
+    }
+  }
+}
+
+/** Who pays for a call that failed or was retried is the price's policy, decided on the event alone (DESIGN section 9). */
+function whyAbsorbed(event: PreparedEvent, price: CompiledPrice): 'failed_call' | 'retry' | undefined {
+  const { isFinal, status } = event.event;
+  if (!isFinal) return price.retries === 'absorb' ? 'retry' : undefined;
+  return status !== 'ok' && price.failedCalls === 'absorb' ? 'failed_call' : undefined;
+}
+
+/** Usage that no card prices: what it was, and why. */
+export function unratedEvent(event: PreparedEvent, reason: 'no_customer' | 'no_rate_card'): RatedEvent {
+  const unrated = event.quantities
+    .filter(({ meter }) => meter !== 'total_tokens')
+    .map(({ meter, quantity }): [string, string, string] => [meter, toText(quantity), reason]);
+  return { lines: NO_LINES, unrated, charge: 0n };
+}
+
+/** Sortable text of (time, source, id). */
+export function orderKey(event: PreparedEvent): string {
+  const { occurredAt, source, id } = event.event;
+  return `${String(occurredAt).padStart(16, '0')}\u0001${source}\u0001${id}`;
+}

@@ -1,0 +1,196 @@
+import { createServer, type Server } from 'node:http';
+import { serve } from '@hono/node-server';
+import pino from 'pino';
+import type { ErgonConfig } from './config.ts';
+import { createApp } from './http/app.ts';
+import type { AppServices } from './http/context.ts';
+import { KeyVerifier, RateLimiter } from './http/keys.ts';
+import { serverMetrics } from './http/metrics.ts';
+import { maintainGenerations } from './identity/index.ts';
+import { type Job, startJobs } from './jobs.ts';
+import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
+import { GroupCommit } from './record/group-commit.ts';
+import { recordServices } from './record/services.ts';
+import type { CostSource } from './record/record-services.ts';
+import { type Database, openDatabase } from './store/database.ts';
+import { latestMigration, migrate } from './store/migrate.ts';
+import { providePostgres } from './store/provide-postgres.ts';
+
+export const VERSION = '0.1.0';
+
+export type RunningErgon = {
+  /** Where it listens; `undefined` when it was started without a socket. */
+  readonly url: string | undefined;
+  /** The same service without a socket, for tests and for imports straight into a data directory. */
+  fetch(request: Request): Promise<Response>;
+  /** Answers what is in flight, then closes connections and the embedded database. */
+  stop(): Promise<void>;
+};
+
+export type StartOptions = {
+  /** Default true. */
+  readonly listen?: boolean;
+  /** Microseconds since 1970; tests move it. */
+  readonly now?: () => number;
+  /** The data directory was taken over by another service: the process should end. */
+  readonly onLost?: () => void;
+};
+
+/** Longest a stop waits for requests in flight. */
+const STOP_TIMEOUT_MS = 10_000;
+
+/**
+ * Starts the service: database, migrations, caches, HTTP.
+ *
+ * @throws LaunchError when a person has to change something (its message says what).
+ */
+export async function startErgon(config: ErgonConfig, options: StartOptions = {}): Promise<RunningErgon> {
+  const log = pino({ level: config.logLevel });
+  const postgres = await providePostgres({
+    databaseUrl: config.databaseUrl,
+    dataDir: config.dataDir,
+    log: {
+      info: (message) => log.info(message),
+      warn: (message) => log.warn(message),
+      error: (message) => log.error(message),
+    },
+    onLost: options.onLost ?? (() => undefined),
+  });
+  const database = openDatabase({ connection: postgres.connection, connectionsMax: config.connections }, (error) =>
+    log.warn({ err: error }, 'a database connection was lost'),
+  );
+  try {
+    const [prices] = await Promise.all([loadProviderPrices(), prepareDatabase(database)]);
+    const services = wire(config, database, prices, options.now ?? systemMicros, log);
+    const app = createApp(services);
+    const jobs = startJobs(backgroundJobs(services), (name, error) =>
+      log.warn({ err: error, job: name }, 'a job failed'),
+    );
+    const server = options.listen === false ? undefined : await listen(app.fetch, config);
+    const url = server === undefined ? undefined : urlOf(server, config.host);
+    if (url !== undefined) postgres.announce(url);
+    return {
+      url,
+      fetch: async (request) => app.fetch(request),
+      async stop() {
+        if (server !== undefined) await close(server);
+        await jobs.stop();
+        await services.groupCommit.close();
+        await database.close();
+        await postgres.stop();
+      },
+    };
+  } catch (error) {
+    await database.close();
+    await postgres.stop();
+    throw error;
+  }
+}
+
+function backgroundJobs({ database, record }: AppServices): Job[] {
+  return [
+    {
+      name: 'identity generations',
+      everyMs: 5_000,
+      run: async () => {
+        const isChanged = await maintainGenerations(database);
+        if (isChanged || record.generations.isIncomplete) await record.generations.refresh(database.pool);
+      },
+    },
+  ];
+}
+
+async function prepareDatabase(database: Database): Promise<void> {
+  const client = await database.pool.connect();
+  try {
+    await migrate(client);
+  } finally {
+    client.release();
+  }
+}
+
+function wire(
+  config: ErgonConfig,
+  database: Database,
+  prices: ProviderPrices,
+  now: () => number,
+  log: pino.Logger,
+): AppServices {
+  const metrics = serverMetrics();
+  const record = recordServices(database, costSource(prices));
+  const groupCommit = new GroupCommit(database, record, {
+    lanes: config.lanes,
+    now,
+    onGroup: (events, _requests, seconds) => {
+      metrics.groupEvents.observe(events);
+      metrics.groupSeconds.observe(seconds);
+    },
+    onFailure: (error) => {
+      metrics.failures.inc({ kind: error instanceof Error ? error.name : 'unknown' });
+      log.error({ err: error }, 'a record transaction failed');
+    },
+  });
+  return {
+    database,
+    groupCommit,
+    record,
+    keys: new KeyVerifier(database, now),
+    rateLimiter: new RateLimiter(),
+    metrics,
+    now,
+    lateDays: config.lateDays,
+    version: VERSION,
+    readiness: () => readiness(database),
+    logError: (error, requestId) => log.error({ err: error, request_id: requestId }, 'a request failed'),
+  };
+}
+
+function costSource(prices: ProviderPrices): CostSource {
+  return ({ usage, event }) => {
+    if (usage === undefined) return undefined;
+    const cost = prices.cost(usage, event.occurredAt);
+    return cost === undefined ? undefined : { amount: cost.amount, source: cost.source };
+  };
+}
+
+async function readiness(database: Database): Promise<{ ready: boolean; reason?: string }> {
+  try {
+    const result = await database.pool.query<{ number: number }>('select max(number) as number from schema_migration');
+    const number = result.rows[0]?.number ?? 0;
+    return number === latestMigration()
+      ? { ready: true }
+      : { ready: false, reason: `the schema is at migration ${number}, this build needs ${latestMigration()}` };
+  } catch (error) {
+    return {
+      ready: false,
+      reason: `the database does not answer: ${error instanceof Error ? error.message : 'unknown'}`,
+    };
+  }
+}
+
+function systemMicros(): number {
+  return Math.floor((performance.timeOrigin + performance.now()) * 1000);
+}
+
+async function listen(fetch: (request: Request) => Response | Promise<Response>, config: ErgonConfig): Promise<Server> {
+  const server = serve({ fetch, hostname: config.host, port: config.port, createServer }) as Server;
+  await new Promise<void>((resolve, reject) => {
+    server.once('listening', resolve);
+    server.once('error', reject);
+  });
+  return server;
+}
+
+function urlOf(server: Server, host: string): string {
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), STOP_TIMEOUT_MS);
+  await closed;
+  clearTimeout(timer);
+}

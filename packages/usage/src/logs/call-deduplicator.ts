@@ -1,0 +1,88 @@
+import { sumTokens } from '../normalise/figures.ts';
+import type { AgentCall } from './agent-call.ts';
+
+/** About 250 MB of calls at most; a year of one busy developer is a tenth of that. */
+const OPEN_CALLS_MAX = 250_000;
+
+/** Collects calls and gives back each real one once. */
+export type CallDeduplicator = {
+  /** Takes the next call in path order; gives back the calls that had to be let go for want of room (usually none). */
+  readonly add: (call: AgentCall) => readonly AgentCall[];
+  /** All calls still held, in the order first seen. The deduplicator is empty afterwards. */
+  readonly finish: () => readonly AgentCall[];
+};
+
+/**
+ * Makes one call of the many lines that repeat it. Two lines are the same call when message id and request id agree, or when
+ * the message id agrees and either is a sidechain, whose file replays its parent under a new request id. The winner is the
+ * one outside the sidechain, then the one with more tokens, then the one that tells its speed. A call without a message id
+ * is never a duplicate. (ccusage's rules, reference/interop.md.)
+ *
+ * Exact as long as no more than `openCallsMax` distinct calls are held; past that the oldest is given back, and a later
+ * duplicate of it is told apart only by whoever stores the calls by their id.
+ */
+export function createCallDeduplicator(openCallsMax: number = OPEN_CALLS_MAX): CallDeduplicator {
+  const held = new Set<Held>();
+  const messages = new Map<string, SameMessage>();
+
+  function add(call: AgentCall): readonly AgentCall[] {
+    const siblings = call.messageId === undefined ? undefined : messages.get(call.messageId);
+    const twin = siblings === undefined ? undefined : findTwin(siblings, call);
+    if (twin !== undefined) {
+      if (isBetter(call, twin.call)) {
+        twin.call = call;
+        siblings?.byRequest.set(call.requestId, twin);
+      }
+      return NONE;
+    }
+    const fresh: Held = { call };
+    held.add(fresh);
+    if (siblings !== undefined) siblings.byRequest.set(call.requestId, fresh);
+    else if (call.messageId !== undefined) {
+      messages.set(call.messageId, { first: fresh, byRequest: new Map([[call.requestId, fresh]]) });
+    }
+    return held.size > openCallsMax ? releaseOldest() : NONE;
+  }
+
+  function releaseOldest(): readonly AgentCall[] {
+    for (const oldest of held) {
+      held.delete(oldest);
+      if (oldest.call.messageId !== undefined) messages.delete(oldest.call.messageId);
+      return [oldest.call];
+    }
+    return NONE;
+  }
+
+  function finish(): readonly AgentCall[] {
+    const calls = Array.from(held, (box) => box.call);
+    held.clear();
+    messages.clear();
+    return calls;
+  }
+  return { add, finish };
+}
+
+const NONE: readonly AgentCall[] = Object.freeze([]);
+
+/** The winner so far of one call's lines. */
+type Held = { call: AgentCall };
+
+/**
+ * The calls that share a message id. A sidechain line matches any call of its message, so only the first call can be a
+ * sidechain, and looking at that one and at the request id is enough.
+ */
+type SameMessage = { readonly first: Held; readonly byRequest: Map<string | undefined, Held> };
+
+function findTwin(siblings: SameMessage, call: AgentCall): Held | undefined {
+  const exact = siblings.byRequest.get(call.requestId);
+  // A sidechain that lost its place to the parent leaves its request id behind; only the present winner's counts.
+  if (exact !== undefined && exact.call.requestId === call.requestId) return exact;
+  return call.isSidechain || siblings.first.call.isSidechain ? siblings.first : undefined;
+}
+
+function isBetter(candidate: AgentCall, winner: AgentCall): boolean {
+  if (candidate.isSidechain !== winner.isSidechain) return winner.isSidechain;
+  const more = sumTokens(candidate.record.tokens) - sumTokens(winner.record.tokens);
+  if (more !== 0) return more > 0;
+  return candidate.record.speed !== undefined && winner.record.speed === undefined;
+}

@@ -1,0 +1,74 @@
+import { ABSENT, count, type Findings, known, note } from './count.ts';
+import type { Figures } from './figures.ts';
+import { type JsonObject, object } from './json.ts';
+
+/** Gemini generateContent and Live `usageMetadata`. */
+export function readGemini(usage: JsonObject, figures: Figures, findings: Findings): void {
+  figures.prompt = count(usage.promptTokenCount, 'promptTokenCount', findings);
+  figures.cacheRead = count(usage.cachedContentTokenCount, 'cachedContentTokenCount', findings);
+  figures.toolUse = count(usage.toolUsePromptTokenCount, 'toolUsePromptTokenCount', findings);
+  figures.reasoning = count(usage.thoughtsTokenCount, 'thoughtsTokenCount', findings);
+  figures.output = count(usage.candidatesTokenCount ?? usage.responseTokenCount, 'candidatesTokenCount', findings);
+  figures.total = count(usage.totalTokenCount, 'totalTokenCount', findings);
+  const prompt = byModality(usage.promptTokensDetails, findings);
+  const cached = byModality(usage.cacheTokensDetails, findings);
+  if (prompt !== undefined) takePrompt(prompt, cached, figures, findings);
+  const output = byModality(usage.candidatesTokensDetails ?? usage.responseTokensDetails, findings);
+  if (output !== undefined) takeOutput(output, figures);
+}
+
+/** Gemini Interactions `usage`. */
+export function readInteractions(usage: JsonObject, figures: Figures, findings: Findings): void {
+  figures.prompt = count(usage.total_input_tokens, 'total_input_tokens', findings);
+  figures.cacheRead = count(usage.total_cached_tokens, 'total_cached_tokens', findings);
+  figures.toolUse = count(usage.total_tool_use_tokens, 'total_tool_use_tokens', findings);
+  figures.reasoning = count(usage.total_thought_tokens, 'total_thought_tokens', findings);
+  figures.output = count(usage.total_output_tokens, 'total_output_tokens', findings);
+  figures.total = count(usage.total_tokens, 'total_tokens', findings);
+  const prompt = byModality(usage.input_tokens_by_modality, findings);
+  const cached = byModality(usage.cached_tokens_by_modality, findings);
+  if (prompt !== undefined) takePrompt(prompt, cached, figures, findings);
+  const output = byModality(usage.output_tokens_by_modality, findings);
+  if (output !== undefined) takeOutput(output, figures);
+}
+
+type Modalities = { audio: number; image: number; video: number; all: number };
+
+/** `[{modality, tokenCount}]`, or `[{modality, tokens}]` in Interactions. Text and documents are plain input. */
+function byModality(details: unknown, findings: Findings): Modalities | undefined {
+  if (!Array.isArray(details)) return undefined;
+  const sums: Modalities = { audio: ABSENT, image: ABSENT, video: ABSENT, all: 0 };
+  for (const entry of details) {
+    const detail = object(entry);
+    if (detail === undefined) continue;
+    const tokens = known(count(detail.tokenCount ?? detail.tokens, 'tokenCount by modality', findings));
+    sums.all += tokens;
+    const modality = typeof detail.modality === 'string' ? detail.modality.toUpperCase() : '';
+    if (modality === 'AUDIO') sums.audio = known(sums.audio) + tokens;
+    else if (modality === 'IMAGE') sums.image = known(sums.image) + tokens;
+    else if (modality === 'VIDEO') sums.video = known(sums.video) + tokens;
+  }
+  return sums;
+}
+
+function takePrompt(prompt: Modalities, cached: Modalities | undefined, figures: Figures, findings: Findings): void {
+  // The Live API's details exceed its own prompt figure (535 of 50), so they say nothing about it.
+  if (prompt.all > known(figures.prompt) + known(figures.toolUse)) {
+    const detail = `tokens by modality sum to ${prompt.all}, above the prompt of ${figures.prompt}; they were not used`;
+    note(findings, 'modality_details_ignored', detail);
+    return;
+  }
+  figures.promptAudio = uncached(prompt.audio, cached?.audio);
+  figures.promptImage = uncached(prompt.image, cached?.image);
+  figures.promptVideo = uncached(prompt.video, cached?.video);
+}
+
+function uncached(tokens: number, cached: number | undefined): number {
+  return tokens === ABSENT ? ABSENT : Math.max(0, tokens - known(cached ?? ABSENT));
+}
+
+function takeOutput(output: Modalities, figures: Figures): void {
+  if (output.all > known(figures.output)) return;
+  figures.outputAudio = output.audio;
+  figures.outputImage = output.image;
+}
