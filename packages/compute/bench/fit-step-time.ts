@@ -13,7 +13,7 @@ import { calibrationSplits, errorsOf, leaveFamiliesOut, meanOf, quantile, type S
 const ITERATIONS = 900;
 const rows = servingRows();
 if (rows === undefined) {
-  console.error('no measurements: ../shared/data/serving-measurements is absent; the shipped constants stay');
+  console.error('no measurements beside the checkout (shared/data/serving-measurements); the shipped constants stay');
   process.exit(1);
 }
 const round = (value: number, digits = 4): number => Number(value.toPrecision(digits));

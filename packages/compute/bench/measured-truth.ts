@@ -45,7 +45,7 @@ function stepOf(row: TruthRow, model: CompiledModel, devices: number): CompiledS
   const accelerator = findAccelerator(DEVICES[String(row.conditions['gpu'])] ?? '');
   const dtype = DTYPES[String(row.conditions['precision'])];
   if (accelerator === undefined || dtype === undefined) return undefined;
-  const engine = String(row.conditions['engine'] ?? 'vllm').startsWith('TensorRT') ? 'trtllm' : 'vllm';
+  const engine = JSON.stringify(row.conditions['engine'] ?? '').includes('TensorRT') ? 'trtllm' : 'vllm';
   const cache = engine === 'trtllm' ? 'fp8' : 'bf16';
   return compileStep(
     model,

@@ -29,7 +29,7 @@ type TraceRequest = {
 const BLOCK = 512;
 const path = findData(join('mooncake-fast25', 'conversation_trace.jsonl.gz'));
 if (path === undefined) {
-  console.error('no trace: ../shared/data/mooncake-fast25 is absent');
+  console.error('no trace beside the checkout (shared/data/mooncake-fast25)');
   process.exit(1);
 }
 const requests = gunzipSync(readFileSync(path))

@@ -6,7 +6,7 @@ import { keysAttended } from './keys-attended.ts';
 import { COMPONENTS } from './layer-cost.ts';
 import type { KeyPattern, LayerSpec, ModelSpec } from './model-spec.ts';
 import { parameters } from './parameters.ts';
-import { randomArchitecture } from '../testing/random-architecture.ts';
+import { randomArchitecture } from './random-architecture.test-support.ts';
 import { weightFormat } from './weight-format.ts';
 import { checkpointBytes } from './weight-format.ts';
 

@@ -23,7 +23,7 @@ export function readEncoderDecoder(
   const isWhisper = family === 'whisper';
   const hidden = keys.required('d_model');
   const vocabulary = keys.required('vocab_size');
-  const gated = String(config['feed_forward_proj'] ?? '').startsWith('gated');
+  const gated = keys.text('feed_forward_proj')?.startsWith('gated') ?? false;
   const tower = (side: 'encoder' | 'decoder'): Tower => {
     const heads = isWhisper ? keys.required(`${side}_attention_heads`) : keys.required('num_heads');
     return {

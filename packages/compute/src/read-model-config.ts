@@ -104,7 +104,7 @@ function readLayers(keys: ConfigKeys, shape: Shape): LayerSpec[] {
 function readHybridBlocks(keys: ConfigKeys, shape: Shape): LayerSpec[] {
   const listed = keys.list('layers_block_type');
   const letters: Readonly<Record<string, string>> = { M: 'mamba', '*': 'attention', '-': 'mlp', E: 'moe' };
-  const pattern = [...(keys.text('hybrid_override_pattern') ?? '')].map((letter) => letters[letter] ?? letter);
+  const pattern = (keys.text('hybrid_override_pattern') ?? '').split('').map((letter) => letters[letter] ?? letter);
   const kinds = listed ?? pattern;
   if (kinds.length === 0) keys.required('hybrid_override_pattern');
   const mamba = readMamba(keys);

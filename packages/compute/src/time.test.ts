@@ -12,7 +12,7 @@ import { computeUnits } from './compute-units.ts';
 import { costOf } from './cost.ts';
 import { energyOf } from './energy.ts';
 import { estimateRequest } from './estimate.ts';
-import { randomArchitecture } from '../testing/random-architecture.ts';
+import { randomArchitecture } from './random-architecture.test-support.ts';
 import { readModelConfig } from './read-model-config.ts';
 import { saturatedThroughput, sequenceCapacity, servingPoint } from './serving-point.ts';
 import { stepBytes } from './step-bytes.ts';

@@ -71,7 +71,8 @@ export function readWeightFormat(config: unknown): WeightFormat {
 }
 
 function readQuantizedDtype(quantization: Readonly<Record<string, unknown>>): WeightDtype {
-  const method = String(quantization['quant_method'] ?? quantization['quant_algo'] ?? '').toLowerCase();
+  const named = [quantization['quant_method'], quantization['quant_algo']].find((name) => typeof name === 'string');
+  const method = typeof named === 'string' ? named.toLowerCase() : '';
   const text = JSON.stringify(quantization).toLowerCase();
   if (method.includes('mxfp4')) return 'mxfp4';
   if (text.includes('nvfp4')) return 'nvfp4';

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { AttentionMixer, Ffn, KeyPattern, LayerSpec, Mixer, ModelSpec } from '../src/model-spec.ts';
+import type { AttentionMixer, Ffn, KeyPattern, LayerSpec, Mixer, ModelSpec } from './model-spec.ts';
 
 const size = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max });
 const additivePattern: fc.Arbitrary<KeyPattern> = fc.oneof(
