@@ -1,3 +1,4 @@
+import { TOKEN_CLASSES } from '@ergon/usage';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { boundedFlops, boundedParameters } from './bounded-count.ts';
@@ -12,6 +13,7 @@ import {
 } from './extra-work.ts';
 import { readModelConfig } from './read-model-config.ts';
 import { imageWork } from './vision-tower.ts';
+import { workOfTokens } from './work-of-tokens.ts';
 
 function compiled(name: string) {
   const reading = readModelConfig(findModel(name)?.config);
@@ -74,6 +76,19 @@ describe('training, adapters, images, minor terms', () => {
       Number(countFlops(model, { newTokens: 128, cachedTokens: 0, outputTokens: 1 }).total);
     expect(share).toBeGreaterThan(0);
     expect(share).toBeLessThan(0.01);
+  });
+});
+
+describe('usage records', () => {
+  it('every class has its part: new, cached, output or none', () => {
+    const one = Object.fromEntries(TOKEN_CLASSES.map((name) => [name, 1]));
+    expect(workOfTokens(one)).toEqual({ newTokens: 7, cachedTokens: 1, outputTokens: 5 });
+    expect(workOfTokens({ input: 200, cache_read: 1000, output: 340 })).toEqual({
+      newTokens: 200,
+      cachedTokens: 1000,
+      outputTokens: 340,
+    });
+    expect(workOfTokens({ rejected_prediction: 9 }).outputTokens).toBe(0);
   });
 });
 

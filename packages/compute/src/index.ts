@@ -82,3 +82,4 @@ export { STEP_FIT } from './step-fit.generated.ts';
 export { type ImageWork, imageWork, type VisionTower } from './vision-tower.ts';
 export { type BoundedReading, boundedFlops, boundedParameters, type CountInterval } from './bounded-count.ts';
 export { type StepBytes, stepBytes } from './step-bytes.ts';
+export { workOfTokens } from './work-of-tokens.ts';
