@@ -116,6 +116,24 @@ const cases: readonly Case[] = [
     also: { serviceTier: 'ON_DEMAND' },
   },
   {
+    name: 'Gemini in the names of the Python SDK',
+    input: {
+      provider: 'google',
+      usage: {
+        prompt_token_count: 100,
+        cached_content_token_count: null,
+        candidates_token_count: 7,
+        thoughts_token_count: 3,
+        total_token_count: 110,
+        prompt_tokens_details: [
+          { modality: 'TEXT', token_count: 60 },
+          { modality: 'IMAGE', token_count: 40 },
+        ],
+      },
+    },
+    tokens: { input: 60, input_image: 40, output: 7, reasoning: 3 },
+  },
+  {
     name: 'Gemini: only thoughts, no candidates',
     input: { usage: { promptTokenCount: 10, thoughtsTokenCount: 90, totalTokenCount: 100 } },
     tokens: { input: 10, output: 0, reasoning: 90 },

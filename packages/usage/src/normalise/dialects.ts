@@ -199,7 +199,17 @@ function providerOfModel(model: string | undefined): Provider {
 /** The field names that tell each shape; any one of them suffices. */
 const FIELDS: readonly (readonly [Shape, readonly string[]])[] = [
   ['chat', ['prompt_tokens', 'completion_tokens']],
-  ['gemini', ['promptTokenCount', 'totalTokenCount', 'candidatesTokenCount', 'responseTokenCount', 'trafficType']],
+  [
+    'gemini',
+    [
+      'promptTokenCount',
+      'totalTokenCount',
+      'candidatesTokenCount',
+      'responseTokenCount',
+      'trafficType',
+      'prompt_token_count',
+    ],
+  ],
   ['bedrock', ['inputTokens', 'outputTokens', 'totalTokens']],
   ['interactions', ['total_input_tokens', 'total_output_tokens', 'total_thought_tokens']],
   ['cohere', ['billed_units', 'tokens']],
