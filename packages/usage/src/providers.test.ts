@@ -259,7 +259,7 @@ const cases: readonly Case[] = [
     tokens: { input: 20, output: 30, reasoning: 0 },
   },
   {
-    name: 'Perplexity: searches and citations are units, reasoning is outside the total',
+    name: 'Perplexity: searches and citations are units, more reasoning than output is outside the total',
     input: {
       provider: 'perplexity',
       usage: {
@@ -277,6 +277,22 @@ const cases: readonly Case[] = [
       units: { web_searches: '18', citation_tokens: '20016' },
       providerReportedCost: { amount: '0.82', currency: 'USD' },
     },
+  },
+  {
+    name: 'Anthropic through LiteLLM: cache inside the prompt',
+    input: {
+      provider: 'litellm',
+      model: 'claude-sonnet-4-5',
+      usage: {
+        prompt_tokens: 110,
+        completion_tokens: 5,
+        total_tokens: 115,
+        prompt_tokens_details: { cached_tokens: 70 },
+        cache_creation_input_tokens: 30,
+        cache_read_input_tokens: 70,
+      },
+    },
+    tokens: { input: 10, cache_write_5m: 30, cache_read: 70, output: 5 },
   },
   {
     name: 'Mistral: cached under its other name, audio seconds',

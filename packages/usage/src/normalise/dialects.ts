@@ -78,8 +78,8 @@ const PROVIDERS: { readonly [name: string]: Provider } = {
   vllm: { usual: 'chat' },
   moonshot: { usual: 'chat' },
   alibaba: { usual: 'chat' },
-  // Deep research bills its reasoning beside completion tokens, and outside the total.
-  perplexity: { usual: 'chat', differing: { chat: row('chat', { reasoning: 'outside_total' }) } },
+  // Deep research bills more reasoning than completion (73,997 beside 7,163), and outside the total.
+  perplexity: { usual: 'chat', differing: { chat: row('chat', { reasoning: 'where_it_fits' }) } },
   openrouter: { usual: 'chat' },
   voyage: { usual: 'embeddings', differing: { chat: APIS.embeddings } },
   together: { usual: 'chat' },
