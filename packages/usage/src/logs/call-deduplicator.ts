@@ -1,8 +1,8 @@
 import { sumTokens } from '../normalise/figures.ts';
 import type { AgentCall } from './agent-call.ts';
 
-/** About 250 MB of calls at most; a year of one busy developer is a tenth of that. */
-const OPEN_CALLS_MAX = 250_000;
+/** A call takes about 1.2 KB while it is held, so 240 MB at most: more calls than one developer makes in years. */
+const OPEN_CALLS_MAX = 200_000;
 
 /** Collects calls and gives back each real one once. */
 export type CallDeduplicator = {

@@ -122,6 +122,78 @@ describe('the deduplicator', () => {
     );
   });
 
+  type Told = { readonly request?: string; readonly side?: boolean; readonly output: number; readonly speed?: string };
+  const told = ({ request, side = false, output, speed }: Told) => {
+    const usage = { input_tokens: 1, output_tokens: output, ...(speed !== undefined && { speed }) };
+    const message = { id: 'm', model: 'x', stop_reason: 'end_turn', usage };
+    const identity = {
+      timestamp: '2026-01-02T00:00:00Z',
+      isSidechain: side,
+      ...(request !== undefined && { requestId: request }),
+    };
+    return parseClaudeCodeLine(JSON.stringify({ ...identity, message }), { file: 'f', line: 1 });
+  };
+
+  test.each<{ name: string; lines: readonly Told[]; outputs: readonly number[] }>([
+    {
+      name: 'the parent beats a larger replay',
+      lines: [
+        { request: 'r1', output: 5 },
+        { request: 'r2', side: true, output: 9 },
+      ],
+      outputs: [5],
+    },
+    {
+      name: 'the parent beats a replay that came first',
+      lines: [
+        { request: 'r2', side: true, output: 9 },
+        { request: 'r1', output: 5 },
+      ],
+      outputs: [5],
+    },
+    {
+      name: 'and again when it is repeated',
+      lines: [
+        { request: 'r2', side: true, output: 9 },
+        { request: 'r1', output: 5 },
+        { request: 'r1', output: 4 },
+      ],
+      outputs: [5],
+    },
+    {
+      name: 'another request of the message is another call',
+      lines: [
+        { request: 'r1', output: 5 },
+        { request: 'r2', output: 9 },
+      ],
+      outputs: [5, 9],
+    },
+    {
+      name: 'the same request keeps the larger',
+      lines: [
+        { request: 'r1', output: 5 },
+        { request: 'r1', output: 9 },
+      ],
+      outputs: [9],
+    },
+    {
+      name: 'no request id is a request id of its own',
+      lines: [{ output: 5 }, { output: 9 }, { request: 'r1', output: 1 }],
+      outputs: [9, 1],
+    },
+  ])('$name', ({ lines: written, outputs }) => {
+    const deduplicator = createCallDeduplicator();
+    for (const one of written) add(deduplicator, told(one));
+    expect(deduplicator.finish().map((call) => call.record.tokens.output)).toEqual(outputs);
+  });
+
+  test('of equal lines the one that tells its speed stays', () => {
+    const deduplicator = createCallDeduplicator();
+    for (const speed of [undefined, 'fast', undefined])
+      add(deduplicator, told({ request: 'r', output: 1, ...(speed && { speed }) }));
+    expect(deduplicator.finish().map((call) => call.record.speed)).toEqual(['fast']);
+  });
+
   test('a hundred thousand requests of one message take linear time', () => {
     const parsed = line('a', 1);
     const deduplicator = createCallDeduplicator();
