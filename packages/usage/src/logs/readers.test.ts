@@ -110,6 +110,24 @@ describe('the deduplicator', () => {
     expect(deduplicator.finish()).toEqual([]);
   });
 
+  test('holds no more than it may, however many pass, in linear time', () => {
+    const parsed = line('a', 1);
+    const deduplicator = createCallDeduplicator(50_000);
+    const from = performance.now();
+    let released = 0;
+    for (let index = 0; index < 400_000; index++) {
+      if (parsed.kind === 'call') released += deduplicator.add({ ...parsed.call, messageId: `m${index}` }).length;
+    }
+    expect(released).toBe(350_000);
+    expect(
+      deduplicator
+        .finish()
+        .map((call) => call.messageId)
+        .at(-1),
+    ).toBe('m399999');
+    expect(performance.now() - from).toBeLessThan(5000);
+  });
+
   test('gives the same calls for any order of the lines, sidechains apart', () => {
     const parsed = ['a', 'b', 'c'].flatMap((id) => [1, 2, 3].map((output) => line(id, output)));
     fc.assert(
