@@ -1,5 +1,6 @@
 import type { Database } from '../store/database.ts';
 import { commit, isConnectionLost } from '../store/database.ts';
+import { StaleGenerationsError } from '../identity/index.ts';
 import { LIMITS } from '../limits.ts';
 import type { AfterCommit, RecordServices } from './record-services.ts';
 import { recordGroup } from './transaction.ts';
@@ -109,8 +110,14 @@ export class GroupCommit {
     const requests = group.map((one) => one.request);
     const isExclusive = requests.some((request) => request.hasVoid);
     for (let attempt = 1; ; attempt++) {
+      for (const request of requests) {
+        request.fates.length = 0;
+        request.warnings.length = 0;
+      }
       const result = await this.#attempt(environmentId, requests, isExclusive);
       if (result.ok || attempt >= ATTEMPTS_MAX || !isRetryable(result.failure.cause)) return result;
+      if (result.failure.cause instanceof StaleGenerationsError)
+        await this.#services.generations.refresh(this.#database.pool);
     }
   }
 
@@ -150,7 +157,7 @@ export class GroupCommit {
       this.#options.onGroup?.(events, requests.length, (performance.now() - startedAt) / 1000);
       return { ok: true };
     } catch (cause) {
-      this.#options.onFailure?.(cause);
+      if (!(cause instanceof StaleGenerationsError)) this.#options.onFailure?.(cause);
       if (isConnectionLost(cause))
         return { ok: false, failure: { reason: isCommitting ? 'maybe_recorded' : 'unavailable', cause } };
       return { ok: false, failure: { reason: 'failed', cause } };
@@ -163,6 +170,7 @@ function believe(afterCommit: AfterCommit): void {
 }
 
 function isRetryable(cause: unknown): boolean {
+  if (cause instanceof StaleGenerationsError) return true;
   return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' && RETRYABLE.has(cause.code);
 }
 

@@ -1,6 +1,7 @@
 import type { Currency, Decimal } from '@ergon/exact';
 import type { CustomerCache } from '../catalog/customers.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import type { Generations } from '../identity/index.ts';
 import type { DimensionSets } from './dimension-sets.ts';
 import type { GrantFacts } from './lock-accounts.ts';
 import type { PreparedEvent } from './prepare.ts';
@@ -10,6 +11,7 @@ export type CostSource = (event: PreparedEvent) => { readonly amount: Decimal; r
 
 export type RecordServices = {
   readonly customers: CustomerCache;
+  readonly generations: Generations;
   readonly dimensionSets: DimensionSets;
   /** Rows known to exist, so that they need no insert: "environment|..." */
   readonly knownRows: Set<string>;

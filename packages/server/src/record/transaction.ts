@@ -2,8 +2,9 @@ import { type CapturedEvent, VOID_TYPE } from '../capture/event.ts';
 import { billingMonth } from '../catalog/billing-month.ts';
 import { type BilledCustomer, resolveCustomers } from '../catalog/customers.ts';
 import { type CatalogSnapshot, DEFAULT_CARD, loadSnapshot, versionAt } from '../catalog/snapshot.ts';
+import { type Claim, claimIdentities } from '../identity/index.ts';
 import type { Client } from '../store/database.ts';
-import { textArray, uuidArray } from '../store/pg-arrays.ts';
+import { textArray } from '../store/pg-arrays.ts';
 import type { Attributed } from './attributed.ts';
 import { type PreparedEvent, prepareEvent } from './prepare.ts';
 import { recomputeMeterRollups } from './recompute-rollups.ts';
@@ -107,14 +108,15 @@ async function claimAll(
   const { client, services, environmentId, isExclusive, afterCommit } = context;
   let catalog = await services.catalog(environmentId);
   let prepared = candidates.map(({ event }) => prepareEvent(event, catalog));
-  const claim = await claimIdentities(client, environmentId, isExclusive, candidates);
+  const claims = candidates.map(({ event }) => event);
+  const claim = await claimIdentities(client, services.generations, environmentId, isExclusive, claims);
   if (claim.revision !== catalog.revision) {
     const loaded = await loadSnapshot(client, environmentId);
     catalog = loaded;
     afterCommit.push(() => services.rememberCatalog(loaded));
     prepared = candidates.map(({ event }) => prepareEvent(event, loaded));
   }
-  const isFresh = await settleFates(client, requests, candidates, repeated, claim);
+  const isFresh = settleFates(requests, candidates, repeated, claim.taken);
   await logConflicts(client, environmentId, requests);
   return { claim, catalog, prepared, isFresh };
 }
@@ -141,68 +143,26 @@ function distinct(requests: readonly PendingRequest[]): { candidates: Candidate[
   return { candidates, repeated };
 }
 
-type Claim = {
-  readonly revision: bigint;
-  readonly blockId: bigint;
-  readonly fresh: number;
-  readonly voidsWaiting: boolean;
-};
-
-async function claimIdentities(
-  client: Client,
-  environmentId: number,
-  isExclusive: boolean,
-  candidates: readonly Candidate[],
-): Promise<Claim> {
-  const result = await client.query<{
-    catalog_revision: bigint;
-    block_id: bigint;
-    fresh: number;
-    voids_waiting: boolean;
-  }>({
-    name: 'claim',
-    text: 'select catalog_revision, block_id, fresh, voids_waiting from ergon_claim($1, $2, $3::uuid[], $4::uuid[])',
-    values: [
-      environmentId,
-      isExclusive,
-      uuidArray(candidates.map(({ event }) => event.identity)),
-      uuidArray(candidates.map(({ event }) => event.bodyHash)),
-    ],
-  });
-  const row = result.rows[0];
-  if (row === undefined) throw new Error('ergon_claim returned no row');
-  return { revision: row.catalog_revision, blockId: row.block_id, fresh: row.fresh, voidsWaiting: row.voids_waiting };
-}
-
 /** Which candidates are fresh; tells every event of every request its fate. */
-async function settleFates(
-  client: Client,
+function settleFates(
   requests: readonly PendingRequest[],
   candidates: readonly Candidate[],
   repeated: readonly Repeat[],
-  claim: Claim,
-): Promise<boolean[]> {
-  const bodies = new Map<string, string>();
-  if (claim.fresh < candidates.length) {
-    const result = await client.query<{ key: string; body: string }>({
-      name: 'others',
-      text: 'select key, body from identity where key = any($1::uuid[]) and block_id <> $2::int8',
-      values: [uuidArray(candidates.map(({ event }) => event.identity)), claim.blockId.toString()],
-    });
-    for (const row of result.rows) bodies.set(row.key.replaceAll('-', ''), row.body.replaceAll('-', ''));
-  }
+  taken: ReadonlyMap<string, string>,
+): boolean[] {
   const isFresh = candidates.map(({ request, position, event }) => {
-    const body = bodies.get(event.identity);
+    const body = taken.get(event.identity);
     const fates = requests[request]?.fates;
-    if (fates !== undefined)
+    if (fates !== undefined) {
       fates[position] = body === undefined ? 'accepted' : body === event.bodyHash ? 'duplicate' : 'conflict';
+    }
     return body === undefined;
   });
   for (const { request, position, isSameBody } of repeated) {
-    const fates = requests[request]?.fates;
     const event = requests[request]?.events[position];
-    const stored = bodies.get(event?.identity ?? '');
-    const isDuplicate = stored === undefined ? isSameBody : stored === event?.bodyHash;
+    const fates = requests[request]?.fates;
+    const body = taken.get(event?.identity ?? '');
+    const isDuplicate = body === undefined ? isSameBody : body === event?.bodyHash;
     if (fates !== undefined) fates[position] = isDuplicate ? 'duplicate' : 'conflict';
   }
   return isFresh;
