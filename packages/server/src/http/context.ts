@@ -54,8 +54,8 @@ export async function authorise(services: AppServices, headers: Headers, scope: 
 function presentedKey(headers: Headers): string | undefined {
   const authorization = headers.get('authorization');
   if (authorization !== null) {
-    const [scheme, key] = authorization.split(' ', 2);
-    if (scheme?.toLowerCase() === 'bearer' && key !== undefined) return key;
+    const key = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
+    if (key !== undefined) return key;
   }
   for (const name of KEY_HEADERS) {
     const key = headers.get(name);

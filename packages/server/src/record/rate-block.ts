@@ -29,17 +29,21 @@ export async function rateBlock(context: BlockContext, events: readonly (Attribu
   if (keys.size === 0) return { rows: [], rated: events.map((one) => one && unratedReason(one)) };
   await ensureRows(context, keys);
   const customerIds = [...new Set([...keys.values()].map((key) => key.customerId))];
-  const [locked, accounts] = await Promise.all([
+  const lock = (withSpent: boolean) =>
+    lockAccounts(context.client, context.environmentId, customerIds, withSpent, context.services.grantFacts);
+  const [locked, open] = await Promise.all([
     lockAccumulators(context.client, context.environmentId, [...keys.values()]),
-    lockAccounts(context.client, context.environmentId, customerIds, context.services.grantFacts),
+    lock(false),
   ]);
   const totals = new Map<string, StoredTotals>();
   for (const row of locked) totals.set(keyOf(row), row.totals);
   const facts = noFacts();
+  let accounts = open;
   for (;;) {
     const attempt = rateOnce(events, keys, totals, accounts, facts, context.now);
     const { missing } = attempt.rating;
     if (missing.debits.length + missing.values.length + missing.replays.length === 0) return attempt;
+    if (missing.debits.length > 0) accounts = await lock(true);
     await loadMissing(context.client, context.environmentId, missing, facts, (row, bucket) =>
       replayWithoutVoided(context, events, row, bucket),
     );

@@ -159,6 +159,14 @@ export class GroupRating {
     });
   }
 
+  /** A grant that got something back may pay again at once. */
+  #restore(row: AccumulatorRow, shares: readonly Share[]): void {
+    for (const { accountId, units } of shares) {
+      const grant = row.grants.find((one) => one.accountId === accountId);
+      if (grant !== undefined) grant.available -= units;
+    }
+  }
+
   #burn(prepared: PreparedEvent, meter: string, units: LedgerUnits, row: AccumulatorRow): readonly Share[] {
     const { feature, model } = prepared.dimensions;
     return burn(row.grants, units, { currency: row.currency, meter, feature, model }, this.#now);
@@ -280,7 +288,10 @@ export class GroupRating {
   #takeBack(row: AccumulatorRow, work: BucketWork, units: LedgerUnits): Share[] {
     const shares: Share[] = [];
     let left = drain(work.debits, units, shares);
-    if (left === 0n) return shares;
+    if (left === 0n) {
+      this.#restore(row, shares);
+      return shares;
+    }
     const standing = work.hasStandingDebits ? [] : this.#facts.debits(row, work.name);
     if (standing === undefined) {
       this.missing.debits.push({ row, bucket: work.name });
@@ -290,6 +301,7 @@ export class GroupRating {
     for (const debit of standing) work.debits.push({ ...debit });
     left = drain(work.debits, left, shares);
     if (left > 0n) throw new Error(`a charge fell by more than was ever debited for ${work.name}`);
+    this.#restore(row, shares);
     return shares;
   }
 }
