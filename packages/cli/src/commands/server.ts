@@ -51,15 +51,27 @@ async function configOf(context: CommandContext, flags: { port?: string; host?: 
 async function serve(context: CommandContext, flags: { port?: string; host?: string }): Promise<void> {
   const { io } = context;
   const config = await configOf(context, flags);
-  const { startErgon } = await loadServer();
+  const { startErgon, LaunchError } = await loadServer();
   const lost = new AbortController();
-  const server = await startErgon(config, { onLost: () => lost.abort() });
-  if (context.globals().json === true)
-    io.writeOut(`${JSON.stringify({ url: server.url, data_dir: config.dataDir })}\n`);
-  else {
+  const server = await startErgon(config, { onLost: () => lost.abort() }).catch((error: unknown) => {
+    if (error instanceof LaunchError) throw new CliError(EXIT_CODE.failed, `cannot start: ${error.message}`);
+    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EADDRINUSE') throw error;
+    throw new CliError(
+      EXIT_CODE.failed,
+      `cannot start: ${error.message}`,
+      'Choose another --port, or stop what holds this one.',
+    );
+  });
+  const { url = '', newAdminKey } = server;
+  if (context.globals().json === true) {
+    io.writeOut(`${JSON.stringify({ url, data_dir: config.dataDir, new_admin_key: newAdminKey ?? null })}\n`);
+  } else {
     printPairs(io, [
-      ['Ergon', server.url ?? ''],
-      ['data', config.dataDir],
+      ['Ergon', url],
+      ['data directory', config.dataDir],
+      ...(newAdminKey === undefined
+        ? []
+        : [['API key', `${newAdminKey} (shown once; kept in the data directory)`] as const]),
     ]);
   }
   const ended = AbortSignal.any([io.signal, lost.signal]);

@@ -87,7 +87,8 @@ function printWallet(io: CliIo, wallet: Wallet): void {
     ['posted', money(wallet.posted)],
     ['held', money(wallet.held)],
     ['available', style.bold(money(wallet.available))],
-    ...(wallet.receivable === undefined ? [] : [['owed', money(wallet.receivable)] satisfies [string, string]]),
+    ...(wallet.receivable === undefined ? [] : [['owed', money(wallet.receivable)] as const]),
+    ...(isZero(wallet.customer_credit) ? [] : [['credit', money(wallet.customer_credit ?? '0')] as const]),
   ]);
   const grants = wallet.grants ?? [];
   if (grants.length === 0) return;
