@@ -1,2 +1,3 @@
 export { type ErgonConfig, loadConfig } from './config.ts';
+export { type DoctorCheck, diagnose } from './doctor.ts';
 export { type RunningErgon, type StartOptions, startErgon, VERSION } from './start-ergon.ts';

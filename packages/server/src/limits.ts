@@ -34,6 +34,10 @@ export const LIMITS = {
   runDepthMax: 32,
   /** Body of any other request. */
   smallBodyBytesMax: 1024 * 1024,
+  /** Custom meters of an environment: each is asked about every event. */
+  metersMax: 200,
+  /** Members of a customer's metadata. */
+  metadataMembersMax: 50,
   /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */
   uniqueValuesMax: 1_000_000,
 } as const;

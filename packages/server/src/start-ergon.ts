@@ -6,10 +6,12 @@ import { createApp } from './http/app.ts';
 import type { AppServices } from './http/context.ts';
 import { KeyVerifier, RateLimiter } from './http/keys.ts';
 import { serverMetrics } from './http/metrics.ts';
+import { maintainGenerations } from './identity/index.ts';
+import { type Job, startJobs } from './jobs.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { GroupCommit } from './record/group-commit.ts';
 import { recordServices } from './record/services.ts';
-import type { CostSource } from './record/transaction.ts';
+import type { CostSource } from './record/record-services.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { latestMigration, migrate } from './store/migrate.ts';
 import { providePostgres } from './store/provide-postgres.ts';
@@ -61,6 +63,9 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
     const [prices] = await Promise.all([loadProviderPrices(), prepareDatabase(database)]);
     const services = wire(config, database, prices, options.now ?? systemMicros, log);
     const app = createApp(services);
+    const jobs = startJobs(backgroundJobs(services), (name, error) =>
+      log.warn({ err: error, job: name }, 'a job failed'),
+    );
     const server = options.listen === false ? undefined : await listen(app.fetch, config);
     const url = server === undefined ? undefined : urlOf(server, config.host);
     if (url !== undefined) postgres.announce(url);
@@ -69,6 +74,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
       fetch: async (request) => app.fetch(request),
       async stop() {
         if (server !== undefined) await close(server);
+        await jobs.stop();
         await services.groupCommit.close();
         await database.close();
         await postgres.stop();
@@ -79,6 +85,19 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
     await postgres.stop();
     throw error;
   }
+}
+
+function backgroundJobs({ database, record }: AppServices): Job[] {
+  return [
+    {
+      name: 'identity generations',
+      everyMs: 5_000,
+      run: async () => {
+        const isChanged = await maintainGenerations(database);
+        if (isChanged || record.generations.isIncomplete) await record.generations.refresh(database.pool);
+      },
+    },
+  ];
 }
 
 async function prepareDatabase(database: Database): Promise<void> {

@@ -11,6 +11,8 @@ export type CaptureContext = {
   readonly receivedAt: number;
   /** Oldest time this key may send, microseconds since 1970. */
   readonly oldest: number;
+  /** Reads back an event that was accepted once: rules about the moment of receipt do not apply. */
+  readonly isStored?: boolean;
 };
 
 type Members = Readonly<Record<string, unknown>>;
@@ -89,6 +91,7 @@ function capture(value: Members, id: string, index: number, context: CaptureCont
     type,
     subject,
     occurredAt,
+    isTimeFilled: value.time === undefined || value.time === null,
     data,
     status,
     attempt,
@@ -178,6 +181,7 @@ function occurrence(time: unknown, context: CaptureContext): number {
       '/time',
     );
   }
+  if (context.isStored === true) return micros;
   if (micros > context.receivedAt + LIMITS.futureMicrosMax) {
     throw new Refusal(
       'time_in_future',

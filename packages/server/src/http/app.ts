@@ -1,29 +1,24 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
 import { LIMITS } from '../limits.ts';
+import { isConnectionLost } from '../store/database.ts';
+import { registerCatalogRoutes } from '../catalog/index.ts';
+import { registerLedgerRoutes } from '../ledger/index.ts';
+import { registerAccessRoutes } from './access/index.ts';
+import { allowedMethods } from './allowed-methods.ts';
 import type { AppEnv, AppServices } from './context.ts';
 import { postEvents } from './events-route.ts';
 import { type Problem, ProblemError, refuse, renderProblem } from './problem.ts';
+import { registerReference } from './reference/index.ts';
 
 /** The whole HTTP surface on web-standard requests; a test calls `app.request()` without a socket. */
 export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
-  const app = new OpenAPIHono<AppEnv>({
-    defaultHook: (result) => {
-      if (!result.success) {
-        throw refuse(
-          'invalid_request',
-          'the request does not match its schema',
-          result.error.issues
-            .slice(0, 20)
-            .map((issue) => ({ pointer: `/${issue.path.join('/')}`, detail: issue.message })),
-        );
-      }
-    },
-  });
+  const app = new OpenAPIHono<AppEnv>();
   app.use(async (context, next) => {
     const requestId = context.req.header('x-request-id')?.match(/^[\w-]{1,64}$/)?.[0] ?? randomUUID();
     context.set('requestId', requestId);
     const startedAt = performance.now();
+    if (!isDecodable(context.req.path)) throw refuse('invalid_request', 'the path is not valid percent-encoding');
     await next();
     context.res.headers.set('x-request-id', requestId);
     const route = context.req.routePath === '*' ? 'other' : context.req.routePath;
@@ -52,16 +47,28 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
       'content-type': services.metrics.registry.contentType,
     }),
   );
-  app.notFound((context) =>
-    problemResponse(
-      { code: 'not_found', detail: `there is nothing at ${context.req.path}` },
-      context.req.path,
-      context.get('requestId'),
-    ),
-  );
+  registerCatalogRoutes(app, services);
+  registerLedgerRoutes(app, services);
+  registerAccessRoutes(app, services);
+  registerReference(app, services);
+  app.notFound((context) => {
+    const methods = allowedMethods(app.routes, context.req.path);
+    if (methods.length === 0) {
+      const detail = `there is nothing at ${context.req.path}`;
+      return problemResponse({ code: 'not_found', detail }, context.req.path, context.get('requestId'));
+    }
+    const detail = `${context.req.path} takes ${methods.join(', ')}`;
+    const response = problemResponse({ code: 'method_not_allowed', detail }, context.req.path, context.get('requestId'));
+    response.headers.set('allow', methods.join(', '));
+    return response;
+  });
   app.onError((error, context) => {
     const requestId = context.get('requestId') ?? randomUUID();
     if (error instanceof ProblemError) return problemResponse(error.problem, context.req.path, requestId);
+    if (isConnectionLost(error)) {
+      const detail = 'the database cannot be reached; send it again';
+      return problemResponse({ code: 'unavailable', detail, retryAfterSeconds: 1 }, context.req.path, requestId);
+    }
     services.logError(error, requestId);
     return problemResponse(
       { code: 'internal_error', detail: 'the log has the request id' },
@@ -70,6 +77,15 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
     );
   });
   return app;
+}
+
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function problemResponse(problem: Problem, instance: string, requestId: string): Response {

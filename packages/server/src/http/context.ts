@@ -3,7 +3,7 @@ import type { KeyVerifier, Principal, RateLimiter, Scope } from './keys.ts';
 import { refuse, ProblemError } from './problem.ts';
 import type { Database } from '../store/database.ts';
 import type { GroupCommit } from '../record/group-commit.ts';
-import type { RecordServices } from '../record/transaction.ts';
+import type { RecordServices } from '../record/record-services.ts';
 import type { ServerMetrics } from './metrics.ts';
 
 /** Everything a route may need; wired once in start-ergon.ts. */
@@ -54,8 +54,8 @@ export async function authorise(services: AppServices, headers: Headers, scope: 
 function presentedKey(headers: Headers): string | undefined {
   const authorization = headers.get('authorization');
   if (authorization !== null) {
-    const [scheme, key] = authorization.split(' ', 2);
-    if (scheme?.toLowerCase() === 'bearer' && key !== undefined) return key;
+    const key = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
+    if (key !== undefined) return key;
   }
   for (const name of KEY_HEADERS) {
     const key = headers.get(name);

@@ -60,11 +60,24 @@ function hashSecret(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
 }
 
-/** Parts of a well-formed key. */
+/** A key of the operator's own making (ERGON_API_KEY): what a header can carry, long enough not to be guessed. */
+const OPERATOR_KEY = /^[\u0021-\u007e]{16,256}$/;
+
+/**
+ * What finds and proves a key; `undefined` when the text can be none. A key of another form than ours is found by an id
+ * derived from it. Ids are shown to people, so this one has 32 bits only: too few to test guesses of a weak key against.
+ */
 export function keyParts(text: string): { id: string; secretHash: Buffer } | undefined {
-  const match = KEY.exec(text);
-  const [, id, secret] = match ?? [];
-  return id === undefined || secret === undefined ? undefined : { id, secretHash: hashSecret(secret) };
+  const [, id, secret] = KEY.exec(text) ?? [];
+  if (id !== undefined && secret !== undefined) return { id, secretHash: hashSecret(secret) };
+  if (!OPERATOR_KEY.test(text)) return undefined;
+  const derived = createHash('sha256').update(`ergon key id ${text}`).digest('hex').slice(0, 8);
+  return { id: `op_${derived}`, secretHash: hashSecret(text) };
+}
+
+/** Everything a key of the role may do, with what it was given beside. */
+export function scopesOf(role: Role, extra: readonly string[]): ReadonlySet<Scope> {
+  return new Set([...ROLE_SCOPES[role], ...SCOPES.filter((scope) => extra.includes(scope))]);
 }
 
 /** How long a verified key is believed before it is read again: a revocation in another process takes at most this long. */
@@ -129,13 +142,12 @@ export class KeyVerifier {
     });
     const row = result.rows[0];
     if (row === undefined) return undefined;
-    const extra = SCOPES.filter((scope) => row.scopes.includes(scope));
     return {
       principal: {
         keyId: id,
         environmentId: row.environment_id,
         role: row.role,
-        scopes: new Set([...ROLE_SCOPES[row.role], ...extra]),
+        scopes: scopesOf(row.role, row.scopes),
         requestsPerMinute: row.requests_per_minute,
       },
       secretHash: row.secret_hash,

@@ -23,7 +23,14 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-export type FieldError = { readonly pointer: string; readonly detail: string; readonly remedy?: string };
+/** What is at fault: a member of the body (JSON pointer), a path or query parameter, or a header. */
+export type FieldError = {
+  readonly pointer?: string;
+  readonly parameter?: string;
+  readonly header?: string;
+  readonly detail: string;
+  readonly remedy?: string;
+};
 
 export type Problem = {
   readonly code: ProblemCode;

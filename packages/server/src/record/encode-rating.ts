@@ -6,7 +6,7 @@ import type { EventRating, RatedLine } from './types.ts';
 /**
  * Ratings are stored as compact JSON, one line an event; `decodeRating` is the inverse of what is written here.
  *
- * {"c":customer,"q":[[meter,quantity]...],"k":quality,"v":version,"p":period,"y":currency,
+ * {"c":customer,"t":receipt where no time was sent,"q":[[meter,quantity]...],"k":quality,"v":version,"p":period,"y":currency,
  *  "l":[[meter,bucket,quantity,before,after or null when before + quantity,amount,[[account,amount]...],absorbed]...],
  *  "o":[cost,source],"u":[[meter,quantity,reason]...],"f":[[code,detail]...]}
  */
@@ -23,6 +23,7 @@ type StoredLine = readonly [
 
 type StoredRating = {
   readonly c: number | null;
+  readonly t?: number;
   readonly q: EventRating['quantities'];
   readonly k?: string;
   readonly v?: number;
@@ -89,6 +90,7 @@ function isSum({ before, quantity, after }: LineParts): boolean {
 
 export type RatingParts = {
   readonly customer: number | null;
+  readonly filledTime: number | null;
   readonly quantities: readonly { readonly meter: string; readonly quantity: Decimal }[];
   /** Custom meters: what the event gave, as text. */
   readonly contributions: readonly (readonly [meter: string, value: string])[];
@@ -107,6 +109,10 @@ export function writeRating(writer: ByteWriter, parts: RatingParts): void {
   writer.ascii('{"c":');
   if (parts.customer === null) writer.ascii('null');
   else writer.number(parts.customer);
+  if (parts.filledTime !== null) {
+    writer.ascii(',"t":');
+    writer.number(parts.filledTime);
+  }
   writer.ascii(',"q":[');
   let separator = '["';
   for (const { meter, quantity } of parts.quantities) {
@@ -177,6 +183,7 @@ export function decodeRating(text: string): EventRating {
   const stored = JSON.parse(text) as StoredRating;
   return {
     customer: stored.c,
+    filledTime: stored.t ?? null,
     quantities: stored.q,
     quality: stored.k ?? null,
     version: stored.v ?? null,

@@ -19,21 +19,22 @@ const FACTS_CACHED_MAX = 200_000;
 type AccountRow = [id: bigint, customerId: bigint, kind: string, currency: string, balance: string];
 
 /**
- * Locks the accounts of customers, in id order. Grants that are used up stay out; a reversal that gives back to one locks it
- * when it does.
+ * Locks the accounts of customers, in id order. Grants that are used up stay out unless `withSpent`: a charge that falls gives
+ * back to them, and they may then pay again.
  */
 export async function lockAccounts(
   db: Queryable,
   environmentId: number,
   customerIds: readonly number[],
+  withSpent: boolean,
   facts: Map<number, GrantFacts>,
 ): Promise<Map<number, LockedAccounts>> {
   const result = await db.query<AccountRow>({
     name: 'lock_accounts',
     text: `select id, customer_id, kind, currency, balance from account
-      where environment_id = $1 and customer_id = any($2::int8[]) and (kind <> 'grant' or balance > 0)
+      where environment_id = $1 and customer_id = any($2::int8[]) and (kind <> 'grant' or balance > 0 or $3)
       order by id for update`,
-    values: [environmentId, int8Array(customerIds)],
+    values: [environmentId, int8Array(customerIds), withSpent],
     rowMode: 'array',
   });
   await loadFacts(db, environmentId, result.rows, facts);

@@ -1,4 +1,4 @@
-import { add, type Currency, type Decimal, ONE, toText, ZERO } from '@ergon/exact';
+import { add, type Currency, type Decimal, decimal, negate, ONE, subtract, toText, ZERO } from '@ergon/exact';
 import type { Bucket, CompiledPrice } from '@ergon/rating';
 import type { BillingMonth } from '../catalog/billing-month.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
@@ -16,6 +16,7 @@ import {
 import { type LineParts, writeLine } from './encode-rating.ts';
 import { ByteWriter } from '../capture/byte-writer.ts';
 import type { PreparedEvent } from './prepare.ts';
+import type { RatedLine } from './types.ts';
 
 /** An earlier debit that can be taken back. */
 export type Debit = { readonly accountId: number | null; units: LedgerUnits };
@@ -50,12 +51,15 @@ export type RatingFacts = {
   debits(row: AccumulatorRow, bucket: string): readonly Debit[] | undefined;
   /** unique: whether the value is new to the bucket; `undefined` when nobody has looked. */
   isNewValue(row: AccumulatorRow, bucket: string, distinct: string): boolean | undefined;
+  /** The bucket's state without the events that this group voids; `undefined` when it has not been recomputed. */
+  replayed(row: AccumulatorRow, bucket: string): AccumulatorState | undefined;
 };
 
 /** What a rating found missing: the caller reads it and rates the group again from the start, which is pure and cheap. */
 export type MissingFacts = {
   readonly debits: { readonly row: AccumulatorRow; readonly bucket: string }[];
   readonly values: { readonly row: AccumulatorRow; readonly bucket: string; readonly distinct: string }[];
+  readonly replays: { readonly row: AccumulatorRow; readonly bucket: string }[];
 };
 
 /** What rating one event gave. `lines` are its lines as they are stored (encode-rating.ts). */
@@ -75,7 +79,7 @@ type Line = {
  * it decides stands in the rows it was given, unless {@link missing} says that the group must be rated again.
  */
 export class GroupRating {
-  readonly missing: MissingFacts = { debits: [], values: [] };
+  readonly missing: MissingFacts = { debits: [], values: [], replays: [] };
   readonly #facts: RatingFacts;
   /** When it is posted, microseconds since 1970. */
   readonly #now: number;
@@ -94,6 +98,78 @@ export class GroupRating {
       this.#rateContribution(event, contribution, row, version, month, rated);
     rated.lines = this.#writer.take();
     return rated;
+  }
+
+  /**
+   * Takes a recorded event back: R(total - q) - R(total) on the event's own buckets (DESIGN section 9). `prepared` is the
+   * recorded event; the lines carry negative quantities and amounts.
+   */
+  reverse(prepared: PreparedEvent, lines: readonly RatedLine[], row: AccumulatorRow, version: CardVersion): RatedEvent {
+    const rated: RatedEvent = { lines: NO_LINES, unrated: [], charge: 0n };
+    for (const line of lines) {
+      if (line.absorbed === undefined) this.#reverseLine(prepared, line, row, version, rated);
+    }
+    rated.lines = this.#writer.take();
+    return rated;
+  }
+
+  #reverseLine(
+    prepared: PreparedEvent,
+    recorded: RatedLine,
+    row: AccumulatorRow,
+    version: CardVersion,
+    rated: RatedEvent,
+  ): void {
+    const contribution = prepared.contributions.find((one) => one.meter.key === recorded.meter);
+    const { price, cell } = recordedBucket(prepared, contribution, recorded, version);
+    const quantity = decimal(recorded.quantity);
+    const work = workOf(row, { meter: recorded.meter, price, cell, quantity });
+    const { state } = work;
+    const before = state.quantity;
+    const isLinear = contribution === undefined || LINEAR.has(contribution.meter.aggregation);
+    let units: LedgerUnits;
+    if (isLinear) {
+      state.quantity = subtract(before, subtract(decimal(recorded.after), decimal(recorded.before)));
+      // An event priced by itself gives back what it cost; a running total gives back the difference of its prices.
+      const amount =
+        price.timing === 'per_event' ? negate(decimal(recorded.amount)) : fallen(price, cell, before, state.quantity);
+      units = ledgerUnits(amount);
+    } else {
+      const replayed = this.#facts.replayed(row, work.name);
+      if (replayed === undefined) {
+        this.missing.replays.push({ row, bucket: work.name });
+        return;
+      }
+      Object.assign(state, { ...replayed, charged: state.charged });
+      units = ledgerUnits(fallen(price, cell, before, state.quantity));
+    }
+    state.charged += units;
+    rated.charge += units;
+    const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(prepared, recorded.meter, units, row);
+    for (const share of shares) post(work, share);
+    this.#write({
+      meter: recorded.meter,
+      bucket: work.name,
+      quantity: negate(quantity),
+      before,
+      after: state.quantity,
+      units,
+      shares,
+      absorbed: undefined,
+    });
+  }
+
+  /** A grant that got something back may pay again at once. */
+  #restore(row: AccumulatorRow, shares: readonly Share[]): void {
+    for (const { accountId, units } of shares) {
+      const grant = row.grants.find((one) => one.accountId === accountId);
+      if (grant !== undefined) grant.available -= units;
+    }
+  }
+
+  #burn(prepared: PreparedEvent, meter: string, units: LedgerUnits, row: AccumulatorRow): readonly Share[] {
+    const { feature, model } = prepared.dimensions;
+    return burn(row.grants, units, { currency: row.currency, meter, feature, model }, this.#now);
   }
 
   #rateBuiltIn(event: PreparedEvent, row: AccumulatorRow, version: CardVersion, rated: RatedEvent): void {
@@ -186,7 +262,7 @@ export class GroupRating {
     const units = ledgerUnits(amountOf(line, state, before, after));
     state.charged += units;
     rated.charge += units;
-    const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(event, line, units, row);
+    const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(event, line.meter, units, row);
     for (const share of shares) {
       post(work, share);
       if (share.units > 0n) work.debits.push({ accountId: share.accountId, units: share.units });
@@ -208,16 +284,14 @@ export class GroupRating {
     writeLine(this.#writer, line);
   }
 
-  #burn(event: PreparedEvent, line: Line, units: LedgerUnits, row: AccumulatorRow): readonly Share[] {
-    const { feature, model } = event.dimensions;
-    return burn(row.grants, units, { currency: row.currency, meter: line.meter, feature, model }, this.#now);
-  }
-
   /** Reverses the latest debits of the bucket, newest first, to the same accounts (DESIGN section 9). */
   #takeBack(row: AccumulatorRow, work: BucketWork, units: LedgerUnits): Share[] {
     const shares: Share[] = [];
     let left = drain(work.debits, units, shares);
-    if (left === 0n) return shares;
+    if (left === 0n) {
+      this.#restore(row, shares);
+      return shares;
+    }
     const standing = work.hasStandingDebits ? [] : this.#facts.debits(row, work.name);
     if (standing === undefined) {
       this.missing.debits.push({ row, bucket: work.name });
@@ -227,8 +301,33 @@ export class GroupRating {
     for (const debit of standing) work.debits.push({ ...debit });
     left = drain(work.debits, left, shares);
     if (left > 0n) throw new Error(`a charge fell by more than was ever debited for ${work.name}`);
+    this.#restore(row, shares);
     return shares;
   }
+}
+
+/** Aggregations whose quantity only adds up, so that an event can be taken out of it again. */
+const LINEAR: ReadonlySet<string> = new Set(['sum', 'count', 'weighted_sum']);
+
+function fallen(price: CompiledPrice, cell: Bucket, before: Decimal, after: Decimal): Decimal {
+  return price.timing === 'at_close' ? ZERO : cell.rate.marginal(before, after);
+}
+
+/** The price and bucket that a recorded line was rated by. @throws when its card version no longer has them: a bug. */
+function recordedBucket(
+  prepared: PreparedEvent,
+  contribution: Contribution | undefined,
+  recorded: RatedLine,
+  version: CardVersion,
+): { price: CompiledPrice; cell: Bucket } {
+  const dimensions = { ...prepared.dimensions, ...contribution?.group, token_class: undefined as string | undefined };
+  dimensions.token_class = prepared.quantities.find((one) => one.meter === recorded.meter)?.tokenClass;
+  for (const price of version.card.prices) {
+    if (!recorded.bucket.startsWith(`${price.key}/`)) continue;
+    const cell = price.bucket(dimensions);
+    if (cell !== undefined && nameOf(price, cell) === recorded.bucket) return { price, cell };
+  }
+  throw new Error(`card version ${version.id} has no bucket ${recorded.bucket}`);
 }
 
 /** Names of buckets by their object: a concatenation for each of millions of lines is worth saving. */

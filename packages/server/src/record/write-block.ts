@@ -1,5 +1,6 @@
-import { toText } from '@ergon/exact';
+import { decimal, negate, toText } from '@ergon/exact';
 import { ByteWriter } from '../capture/byte-writer.ts';
+import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
 import type { Client } from '../store/database.ts';
 import { instantArray, int8Array, textArray, uuidArray } from '../store/pg-arrays.ts';
@@ -7,15 +8,17 @@ import { changeBalances, writeAccumulators, writePostings } from './account-stor
 import { allSettledOrThrow } from './all-settled.ts';
 import { packLines } from './blocks.ts';
 import type { DimensionSet } from './dimension-sets.ts';
-import { writeRating } from './encode-rating.ts';
+import { type RatingParts, writeRating } from './encode-rating.ts';
+import type { EventRating } from './types.ts';
+import { ROLLUP_POSITION } from '../catalog/built-in-meters.ts';
 import { newPostings } from './postings.ts';
-import type { PreparedEvent } from './prepare.ts';
+import type { BuiltInQuantity, PreparedEvent } from './prepare.ts';
 import { orderKey, type RatedEvent } from './rate-group.ts';
 import { rateBlock } from './rate-block.ts';
 import { RollupSums } from './rollups.ts';
 import { RunSums } from './runs.ts';
-import type { AfterCommit, Attributed, RecordServices } from './transaction.ts';
-import { NOBODY } from './transaction.ts';
+import type { Attributed, Reversal } from './attributed.ts';
+import type { AfterCommit, RecordServices } from './record-services.ts';
 import { valueHash } from './value-hash.ts';
 
 /** Where one block is written: the open transaction and what belongs to it. */
@@ -24,6 +27,7 @@ export type BlockContext = {
   readonly services: RecordServices;
   readonly environmentId: number;
   readonly blockId: bigint;
+  readonly catalog: CatalogSnapshot;
   /** When it is posted, microseconds since 1970. */
   readonly now: number;
   readonly afterCommit: AfterCommit;
@@ -52,6 +56,10 @@ export async function writeBlock(context: BlockContext, events: readonly (Attrib
   await allSettledOrThrow(writes);
 }
 
+type Summed = Pick<RatingParts, 'quantities' | 'cost'>;
+
+/** Customer of the usage that names none: kept and metered, never rated. */
+const NOBODY = 0;
 const NOT_RATED: RatedEvent = { lines: new Uint8Array(0), unrated: [], charge: 0n };
 const LINE_BREAK = Buffer.from('\n');
 
@@ -88,29 +96,58 @@ class BlockSums {
     const customerId = customer?.id ?? NOBODY;
     const isRated = rated.lines.length > 0;
     const currency = isRated ? version?.card.currency : undefined;
-    const cost = services.costOf(prepared);
-    const set = services.dimensionSets.usage(prepared.dimensions, currency);
-    if (prepared.quantities.length > 0 || isRated) {
-      this.#use(set);
-      const money = { charge: isRated ? rated.charge : null, providerCost: cost?.amount ?? null };
-      this.#rollups.addUsage(prepared, customerId, set.id, money);
-    }
-    this.#addContributions(prepared, customerId);
-    this.#runs.add(prepared, customerId, rated.charge, currency, cost?.amount ?? null);
+    const sums =
+      one.reverses === undefined ? this.#addUsage(one, rated, currency) : this.#takeBack(one, one.reverses, rated);
     this.#cover(customerId, prepared.event.occurredAt);
     writeRating(this.ratings, {
       customer: customer?.id ?? null,
-      quantities: prepared.quantities,
+      filledTime: prepared.event.isTimeFilled ? prepared.event.occurredAt : null,
+      quantities: sums.quantities,
       contributions: prepared.contributions.map(contributionText),
       quality: prepared.usage?.quality ?? null,
       version: isRated ? (version?.id ?? null) : null,
       period: isRated ? month.period : null,
       currency: currency ?? null,
       lines: rated.lines,
-      cost,
+      cost: sums.cost,
       unrated: rated.unrated,
       flags: prepared.flags,
     });
+  }
+
+  #addUsage(one: Attributed, rated: RatedEvent, currency: string | undefined): Summed {
+    const { prepared } = one;
+    const { services } = this.#context;
+    const customerId = one.customer?.id ?? NOBODY;
+    const cost = services.costOf(prepared);
+    const isRated = rated.lines.length > 0;
+    if (prepared.quantities.length > 0 || isRated) {
+      const set = services.dimensionSets.usage(prepared.dimensions, currency);
+      this.#use(set);
+      const money = { charge: isRated ? rated.charge : null, providerCost: cost?.amount ?? null };
+      this.#rollups.addUsage(prepared, customerId, set.id, money);
+    }
+    this.#addContributions(prepared, customerId);
+    this.#runs.add(prepared, customerId, rated.charge, currency, cost?.amount ?? null);
+    return { quantities: prepared.quantities, cost };
+  }
+
+  /** Takes a recorded event out of the sums it went into, by the figures recorded then. */
+  #takeBack(one: Attributed, { stored, prepared }: Reversal, rated: RatedEvent): Summed {
+    const { services } = this.#context;
+    const customerId = one.customer?.id ?? NOBODY;
+    const { currency, cost: recordedCost } = stored.rating;
+    const recorded: PreparedEvent = { ...prepared, quantities: recordedQuantities(stored.rating) };
+    const set = services.dimensionSets.usage(prepared.dimensions, currency ?? undefined);
+    this.#use(set);
+    const cost = recordedCost === null ? null : decimal(recordedCost[0]);
+    const charge = stored.rating.lines.length > 0 ? rated.charge : null;
+    this.#rollups.addUsage(recorded, customerId, set.id, { charge, providerCost: cost }, -1);
+    this.#runs.add(recorded, customerId, rated.charge, currency ?? undefined, cost, -1);
+    return {
+      quantities: recorded.quantities.map(({ meter, quantity }) => ({ meter, quantity: negate(quantity) })),
+      cost: cost === null || recordedCost === null ? undefined : { amount: negate(cost), source: recordedCost[1] },
+    };
   }
 
   write(): Promise<unknown>[] {
@@ -193,6 +230,14 @@ function insertBlock(context: BlockContext, span: Span, count: number, raw: Buff
       raw,
       ratings,
     ],
+  });
+}
+
+/** The built-in quantities as they were recorded: what a later build would count is not what was counted. */
+function recordedQuantities(rating: EventRating): BuiltInQuantity[] {
+  return rating.quantities.flatMap(([meter, quantity]) => {
+    const position = meter === 'total_tokens' ? -1 : ROLLUP_POSITION.get(meter);
+    return position === undefined ? [] : [{ meter, position, quantity: decimal(quantity) }];
   });
 }
 

@@ -1,0 +1,82 @@
+import type { Queryable } from '../store/database.ts';
+
+export type CardVersionRow = {
+  id: bigint;
+  key: string;
+  version: number;
+  effective_from: string;
+  spec: unknown;
+  created_at: string;
+};
+
+const COLUMNS = 'id, key, version, effective_from, spec, created_at';
+
+/** Latest versions, by key. */
+export async function listLatest(
+  db: Queryable,
+  environmentId: number,
+  after: string | undefined,
+  limit: number,
+): Promise<CardVersionRow[]> {
+  const result = await db.query<CardVersionRow>(
+    `select distinct on (key collate "C") ${COLUMNS} from rate_card_version
+     where environment_id = $1 and ($2::text is null or key collate "C" > $2)
+     order by key collate "C", version desc limit $3`,
+    [environmentId, after ?? null, limit],
+  );
+  return result.rows;
+}
+
+/** Versions of one card, newest first. */
+export async function listVersions(
+  db: Queryable,
+  environmentId: number,
+  key: string,
+  before: bigint | undefined,
+  limit: number,
+): Promise<CardVersionRow[]> {
+  const result = await db.query<CardVersionRow>(
+    `select ${COLUMNS} from rate_card_version
+     where environment_id = $1 and key = $2 and ($3::int8 is null or version < $3) order by version desc limit $4`,
+    [environmentId, key, before ?? null, limit],
+  );
+  return result.rows;
+}
+
+/** The latest version, and whether `spec` is its very spec. */
+export async function findLatest(
+  db: Queryable,
+  environmentId: number,
+  key: string,
+  spec: unknown = null,
+): Promise<(CardVersionRow & { is_same: boolean }) | undefined> {
+  const result = await db.query<CardVersionRow & { is_same: boolean }>(
+    `select ${COLUMNS}, spec = $3::jsonb as is_same from rate_card_version
+     where environment_id = $1 and key = $2 order by version desc limit 1`,
+    [environmentId, key, JSON.stringify(spec)],
+  );
+  return result.rows[0];
+}
+
+export async function insertVersion(
+  db: Queryable,
+  environmentId: number,
+  card: { key: string; version: number; effectiveFrom: string; spec: unknown },
+): Promise<CardVersionRow> {
+  const result = await db.query<CardVersionRow>(
+    `insert into rate_card_version (environment_id, key, version, effective_from, spec)
+     values ($1, $2, $3, $4, $5::jsonb) returning ${COLUMNS}`,
+    [environmentId, card.key, card.version, card.effectiveFrom, JSON.stringify(card.spec)],
+  );
+  const row = result.rows[0];
+  if (row === undefined) throw new Error('the rate card version was not inserted');
+  return row;
+}
+
+export async function cardExists(db: Queryable, environmentId: number, key: string): Promise<boolean> {
+  const result = await db.query('select from rate_card_version where environment_id = $1 and key = $2 limit 1', [
+    environmentId,
+    key,
+  ]);
+  return result.rowCount === 1;
+}

@@ -1,0 +1,35 @@
+import type { z } from '@hono/zod-openapi';
+import { escapePointer } from './hostile-text.ts';
+import type { FieldError } from './problem.ts';
+
+/** Where a value came from: a body is pointed into, a parameter is named. */
+export type Origin = 'body' | 'parameter';
+
+const ERRORS_MAX = 20;
+
+/** A schema's complaints, one for each member at fault. */
+export function fieldErrors(error: z.ZodError, origin: Origin): FieldError[] {
+  return error.issues.flatMap((issue) => issueErrors(issue, origin)).slice(0, ERRORS_MAX);
+}
+
+function issueErrors(issue: z.core.$ZodIssue, origin: Origin): FieldError[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      ...located([...path, key], origin),
+      detail: `unknown ${origin === 'body' ? 'member' : 'parameter'} ${JSON.stringify(key.slice(0, 64))}`,
+      remedy: 'remove it or correct its name',
+    }));
+  }
+  if (issue.code === 'invalid_key' || issue.code === 'invalid_element') {
+    const inner = issue.issues[0];
+    return [{ ...located(path, origin), detail: inner?.message ?? issue.message }];
+  }
+  return [{ ...located(path, origin), detail: issue.message }];
+}
+
+function located(path: readonly string[], origin: Origin): Pick<FieldError, 'pointer' | 'parameter'> {
+  return origin === 'body'
+    ? { pointer: path.map((segment) => `/${escapePointer(segment.slice(0, 128))}`).join('') }
+    : { parameter: path.join('.').slice(0, 128) };
+}
