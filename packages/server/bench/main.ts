@@ -41,6 +41,8 @@ const options: BenchOptions = {
 };
 const scenarios = new Set(values.scenarios.split(','));
 
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
 const host = machine();
 const fdatasync = fdatasyncMs(values.directory ?? tmpdir());
 say(

@@ -63,7 +63,7 @@ export class HttpConnection {
     const head = this.#received.toString('latin1', 0, headEnd);
     const body = bodyOf(head, this.#received.subarray(headEnd + 4));
     if (body === undefined) return;
-    this.#received: Buffer = Buffer.alloc(0);
+    this.#received = Buffer.alloc(0);
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.resolve({ status: Number(head.slice(9, 12)), body });

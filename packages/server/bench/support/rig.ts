@@ -83,8 +83,9 @@ export async function startGenerator(): Promise<Generator> {
     execArgv: ['--max-old-space-size=8192'],
   });
   const ask = async (command: Command): Promise<unknown> => {
-    child.send(command);
-    return answerOf(child);
+    const answer = answerOf(child);
+    child.send(command, () => undefined); // A child that has ended is told by the answer.
+    return answer;
   };
   return {
     prepare: async (workload) => {

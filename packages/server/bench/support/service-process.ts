@@ -55,6 +55,10 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
     });
   }
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  // Whatever ends this process, the service ends too, and takes its PostgreSQL with it.
+  const onExit = (): boolean => child.kill('SIGTERM');
+  process.once('exit', onExit);
+  void ended.then(() => process.off('exit', onExit));
   const url = `http://127.0.0.1:${port}`;
   const service: ServiceProcess = {
     url,
