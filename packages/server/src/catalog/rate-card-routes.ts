@@ -5,7 +5,15 @@ import type { AppServices } from '../http/context.ts';
 import { cursorAfter, cursorNumber, cursorPosition, page } from '../http/cursor.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
-import { catalogKey, instantInput, instantMicros, instantOutput, instantText, pageOf, pageQuery } from '../http/wire.ts';
+import {
+  catalogKey,
+  instantInput,
+  instantMicros,
+  instantOutput,
+  instantText,
+  pageOf,
+  pageQuery,
+} from '../http/wire.ts';
 import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
 import { builtInMeter } from './built-in-meters.ts';
