@@ -35,7 +35,7 @@ describe('explanations', () => {
   it.each<[string, object, string[]]>([
     [
       'the example of DESIGN section 8',
-      { charge_model: { type: 'graduated', tiers }, quantity: '15', previous_quantity: '0' },
+      { charge_model: { type: 'graduated', tiers }, quantity: '15', previous_quantity: '0', currency: 'USD' },
       ['707', '1 10 @50 =500', '2 5 @40 +7 =207'],
     ],
     [
@@ -187,6 +187,7 @@ describe('what a preview refuses', () => {
       { charge_model: { type: 'volume', tiers: [{ up_to: null }, { up_to: null }] }, quantity: 1 },
       '/charge_model/tiers/0/up_to',
     ],
+    ['a currency that is none', { charge_model: per(1), quantity: 1, currency: 'XYZ' }, '/currency'],
     ['no tiers', { charge_model: { type: 'volume', tiers: [] }, quantity: 1 }, '/charge_model/tiers'],
     [
       '101 tiers',

@@ -7,10 +7,11 @@ import type { Bucket, Charge, Compiled, SpecError } from './contract.ts';
 import { joinCharges } from './cumulative-rate.ts';
 import { FIRST_EVENT } from './event-rate.ts';
 import { MATCH_VALUE_MAX, TRANSACTIONS_MAX } from './limits.ts';
+import { currencySchema } from './rate-card-schema.ts';
 import { schemaErrors, specError } from './spec-error.ts';
 import { toDecimal, type WireDecimal, wireDecimal } from './wire-decimal.ts';
 
-/** What `POST /v1/rate` takes beside a currency. */
+/** What `POST /v1/rate` takes. The currency only names the amounts; a charge model has none of its own. */
 export const chargeRequestSchema = z.strictObject({
   charge_model: chargeModelSchema,
   quantity: wireDecimal('any', 'Units to rate').optional(),
@@ -24,6 +25,7 @@ export const chargeRequestSchema = z.strictObject({
     .optional()
     .describe('The events of a whole period in order, in place of quantity: for models that price single events'),
   dimensions: z.record(nameSchema, z.string().max(MATCH_VALUE_MAX)).optional(),
+  currency: currencySchema.optional(),
 });
 
 /** The charge of a quantity, or of single events, under a charge model: no rate card and no state. */

@@ -79,36 +79,44 @@ const flatFeeAtZero = z
   .optional()
   .describe("Charge the first tier's flat amount at the close even without usage; default false");
 
-const free = z.strictObject({ type: z.literal('free') }).describe('Costs nothing, and says so');
+const free = z
+  .strictObject({ type: z.literal('free') })
+  .meta({ id: 'FreeModel', description: 'Costs nothing, and says so' });
 
-const flat = z.strictObject({
-  type: z.literal('flat'),
-  amount: amount('Price of a whole period, whatever is used'),
-  pay: z.enum(['in_advance', 'in_arrears']).optional().describe('Default in_arrears'),
-});
+const flat = z
+  .strictObject({
+    type: z.literal('flat'),
+    amount: amount('Price of a whole period, whatever is used'),
+    pay: z.enum(['in_advance', 'in_arrears']).optional().describe('Default in_arrears'),
+  })
+  .meta({ id: 'FlatModel', description: 'A fixed amount for each period' });
 
-const perUnit = z.strictObject({
-  type: z.literal('per_unit'),
-  unit_amount: amount('Price of one unit'),
-  ...usageMembers,
-});
+const perUnit = z
+  .strictObject({
+    type: z.literal('per_unit'),
+    unit_amount: amount('Price of one unit'),
+    ...usageMembers,
+  })
+  .meta({ id: 'PerUnitModel', description: 'Every unit at one price' });
 
-const packaged = z.strictObject({
-  type: z.literal('package'),
-  package_size: wireDecimal('positive', 'Units in one package'),
-  package_amount: amount('Price of one package'),
-  rounding: z.enum(['up', 'down']).optional().describe('Whether a started package counts; default up'),
-  free_units: amount('Units that cost nothing').optional(),
-  ...usageMembers,
-});
+const packaged = z
+  .strictObject({
+    type: z.literal('package'),
+    package_size: wireDecimal('positive', 'Units in one package'),
+    package_amount: amount('Price of one package'),
+    rounding: z.enum(['up', 'down']).optional().describe('Whether a started package counts; default up'),
+    free_units: amount('Units that cost nothing').optional(),
+    ...usageMembers,
+  })
+  .meta({ id: 'PackageModel', description: 'Units sold in packages' });
 
 const graduated = z
   .strictObject({ type: z.literal('graduated'), tiers: unitTiers, flat_fee_at_zero: flatFeeAtZero, ...usageMembers })
-  .describe('Each unit at the price of the tier it falls into');
+  .meta({ id: 'GraduatedModel', description: 'Each unit at the price of the tier it falls into' });
 
 const volume = z
   .strictObject({ type: z.literal('volume'), tiers: unitTiers, flat_fee_at_zero: flatFeeAtZero, ...usageMembers })
-  .describe('All units at the price of the tier that the total falls into');
+  .meta({ id: 'VolumeModel', description: 'All units at the price of the tier that the total falls into' });
 
 const graduatedPercentage = z
   .strictObject({
@@ -117,7 +125,10 @@ const graduatedPercentage = z
     flat_fee_at_zero: flatFeeAtZero,
     ...usageMembers,
   })
-  .describe('The quantity is an amount; each part of it at the rate of its tier');
+  .meta({
+    id: 'GraduatedPercentageModel',
+    description: 'The quantity is an amount; each part of it at the rate of its tier',
+  });
 
 const percentage = z
   .strictObject({
@@ -130,7 +141,7 @@ const percentage = z
     transaction_maximum: amount('Most that one event costs').optional(),
     ...amountMembers,
   })
-  .describe('The quantity is an amount, such as the value of a payment');
+  .meta({ id: 'PercentageModel', description: 'The quantity is an amount, such as the value of a payment' });
 
 const dynamic = z
   .strictObject({
@@ -138,7 +149,7 @@ const dynamic = z
     multiplier: amount('Multiplies the amount that the event carries; default 1').optional(),
     ...amountMembers,
   })
-  .describe('The quantity is the amount to charge');
+  .meta({ id: 'DynamicModel', description: 'The quantity is the amount to charge' });
 
 const costPlus = z
   .strictObject({
@@ -147,7 +158,7 @@ const costPlus = z
     markup_amount: amount('Added for each event').optional(),
     ...amountMembers,
   })
-  .describe("The quantity is the provider's cost in the card's currency");
+  .meta({ id: 'CostPlusModel', description: "The quantity is the provider's cost in the card's currency" });
 
 const usageModels = [
   free,
@@ -162,7 +173,7 @@ const usageModels = [
 ] as const;
 
 /** Models that rate usage by one running total, which models that choose by a dimension may hold. */
-const usageModelSchema = z.discriminatedUnion('type', [...usageModels]);
+const usageModelSchema = z.discriminatedUnion('type', [...usageModels]).meta({ id: 'UsageModel' });
 
 const byPromptSize = z
   .strictObject({
@@ -178,9 +189,11 @@ const byPromptSize = z
       .max(BANDS_MAX),
     minimum: minimum.optional(),
   })
-  .describe(
-    "Long-context prices: the whole request at the price of its whole prompt's length (prompt_tokens dimension)",
-  );
+  .meta({
+    id: 'ByPromptSizeModel',
+    description:
+      "Long-context prices: the whole request at the price of its whole prompt's length (prompt_tokens dimension)",
+  });
 
 const localTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'not a time HH:MM');
 
@@ -200,7 +213,7 @@ const timeOfDay = z
     default: usageModelSchema.optional().describe('For times outside every band'),
     minimum: minimum.optional(),
   })
-  .describe('Prices by the local time of the event (local_time dimension)');
+  .meta({ id: 'TimeOfDayModel', description: 'Prices by the local time of the event (local_time dimension)' });
 
 const cellRate = {
   unit_amount: amount('Shorthand for a per_unit model').optional(),
@@ -215,10 +228,15 @@ const matrix = z
     default: z.strictObject(cellRate).optional(),
     minimum: minimum.optional(),
   })
-  .describe('A price by dimensions: most exact keys win, then the longest literal prefix');
+  .meta({
+    id: 'MatrixModel',
+    description: 'A price by dimensions: most exact keys win, then the longest literal prefix',
+  });
 
 /** How a quantity becomes an amount. */
-export const chargeModelSchema = z.discriminatedUnion('type', [...usageModels, flat, byPromptSize, timeOfDay, matrix]);
+export const chargeModelSchema = z
+  .discriminatedUnion('type', [...usageModels, flat, byPromptSize, timeOfDay, matrix])
+  .meta({ id: 'ChargeModel' });
 
 export type ChargeModelSpec = z.infer<typeof chargeModelSchema>;
 export type UsageModelSpec = z.infer<typeof usageModelSchema>;

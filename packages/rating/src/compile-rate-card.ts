@@ -3,7 +3,7 @@ import { closePeriod } from './close-period.ts';
 import { compileChargeModel } from './compile-charge-model.ts';
 import { starError } from './compile-matrix.ts';
 import type { Compiled, CompiledPrice, CompiledRateCard, Dimensions, SpecError } from './contract.ts';
-import { CELLS_PER_CARD_MAX } from './limits.ts';
+import { CELLS_PER_CARD_MAX, ERRORS_REPORTED_MAX } from './limits.ts';
 import { accepts, compareRank, compileMatch, findTies, type Match, rememberChoice } from './match.ts';
 import { type PriceSpec, type RateCardSpec, rateCardSchema } from './rate-card-schema.ts';
 import { schemaErrors, specError } from './spec-error.ts';
@@ -23,11 +23,11 @@ export function compileRateCard(document: unknown): Compiled<CompiledRateCard> {
   const errors: SpecError[] = [];
   checkCellCount(spec, errors);
   checkTotals(spec, errors);
-  if (errors.length > 0) return { ok: false, errors };
+  if (errors.length > 0) return { ok: false, errors: errors.slice(0, ERRORS_REPORTED_MAX) };
   const entries = spec.prices.flatMap((price, index) => compilePrice(price, index, errors) ?? []);
   checkKeys(entries, errors);
   if (errors.length === 0) checkTies(entries, errors);
-  if (errors.length > 0) return { ok: false, errors };
+  if (errors.length > 0) return { ok: false, errors: errors.slice(0, ERRORS_REPORTED_MAX) };
   return {
     ok: true,
     value: {

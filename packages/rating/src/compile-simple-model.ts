@@ -7,6 +7,7 @@ import { adjustment, cumulativeRate, joinCharges } from './cumulative-rate.ts';
 import { eventLines, eventRate, FIRST_EVENT } from './event-rate.ts';
 import type { ExactRate } from './exact-rate.ts';
 import { graduatedRate } from './graduated-rate.ts';
+import { keptByKey } from './kept-by-key.ts';
 import { FREE_RATE, fixedRate, linearRate } from './linear-rate.ts';
 import { packageRate } from './package-rate.ts';
 import { isWindowKey, type Window, windowKey } from './local-time.ts';
@@ -149,8 +150,9 @@ function buckets(
   window: Window | undefined,
 ): Pick<CompiledModel, 'bucket' | 'bucketOf' | 'standing'> {
   const close = (charged: Decimal, share: PeriodShare): Charge => closeBucket(owed, charged, share);
-  const bucketAt = (key: string): ClosableBucket =>
-    events === undefined ? { key, rate, close } : { key, rate, close, perEvent: events };
+  const bucketAt = keptByKey(
+    (key): ClosableBucket => (events === undefined ? { key, rate, close } : { key, rate, close, perEvent: events }),
+  );
   const owesWithoutUsage = [owed.fixed, owed.commitment, owed.minimum].some(
     (amount) => amount !== undefined && !isZero(amount),
   );

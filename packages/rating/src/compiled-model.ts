@@ -15,7 +15,10 @@ export type ClosableBucket = Bucket & {
 /** A charge model ready to rate. */
 export interface CompiledModel {
   readonly timing: ChargeTiming;
-  /** The running total that these dimensions add to; `undefined` when the model has no price for them. */
+  /**
+   * The running total that these dimensions add to; `undefined` when the model has no price for them. The same object for
+   * the same key while anyone holds it.
+   */
   bucket(dimensions: Dimensions): ClosableBucket | undefined;
   /** The bucket of a key that {@link bucket} once gave; `undefined` for any other text. */
   bucketOf(key: string): ClosableBucket | undefined;

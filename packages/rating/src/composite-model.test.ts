@@ -213,6 +213,43 @@ describe('closing a period', () => {
   });
 });
 
+describe('identity', () => {
+  const windowed = {
+    type: 'time_of_day',
+    bands: [{ from: '00:00', to: '00:00', charge_model: per('1', { window: 'hour' }) }],
+  };
+  const cells = [{ match: { model: 'a*' }, charge_model: windowed }];
+  it.each<[string, object]>([
+    ['per unit', per('1')],
+    ['windows', per('1', { window: 'hour' })],
+    ['a band', { type: 'by_prompt_size', bands: [{ up_to: null, charge_model: per('1') }] }],
+    ['a cell', { type: 'matrix', dimensions: ['model'], cells: [{ match: { model: 'a*' }, unit_amount: '1' }] }],
+    ['a default cell', { type: 'matrix', dimensions: ['model'], cells: [], default: { unit_amount: '1' } }],
+    ['a window of a band of a cell', { type: 'matrix', dimensions: ['model'], cells }],
+  ])('of %s: the same key is the same object', (_name, chargeModel) => {
+    const priced = price(chargeModel);
+    const at = (minute: string): Dimensions => ({
+      model: `a${minute}`,
+      prompt_tokens: minute,
+      local_time: `2026-11-21T10:${minute}`,
+    });
+    const bucket = priced.bucket(at('10'));
+    expect(bucket).toBeDefined();
+    expect(priced.bucket(at('10'))).toBe(bucket);
+    expect(priced.bucket(at('20'))).toBe(bucket);
+  });
+
+  it('stays while hostile windows pass by', () => {
+    const priced = price(windowed);
+    const bucket = priced.bucket({ local_time: '2026-11-21T10:00' });
+    for (let hour = 0; hour < 25_000; hour++) {
+      const year = 1000 + Math.floor(hour / 24);
+      expect(priced.bucket({ local_time: `${year}-01-01T${String(hour % 24).padStart(2, '0')}:00` })).not.toBe(bucket);
+    }
+    expect(priced.bucket({ local_time: '2026-11-21T10:59' })).toBe(bucket);
+  });
+});
+
 describe('timing', () => {
   it.each<[string, object, string]>([
     ['flat', { type: 'flat', amount: '1', pay: 'in_advance' }, 'at_close in_advance'],

@@ -23,11 +23,16 @@ export function compositeModel(
 ): CompiledModel {
   const byKey = new Map(children.map((child) => [child.key, child]));
   const isPerEvent = children.some((child) => child.model.timing === 'per_event');
+  const known = new WeakMap<Child, WeakMap<ClosableBucket, ClosableBucket>>();
+  for (const child of children) known.set(child, new WeakMap());
+  /** The child's bucket under its key in this model: one object for one, as {@link CompiledModel.bucket} promises. */
   const own = (child: Child, bucket: ClosableBucket | undefined): ClosableBucket | undefined => {
     if (bucket === undefined) return undefined;
-    const key = bucket.key === ONLY_BUCKET ? child.key : `${child.key}/${bucket.key}`;
-    if (isPerEvent && bucket.perEvent === undefined) return { ...bucket, key, perEvent: perEvent(bucket.rate) };
-    return { ...bucket, key };
+    const kept = known.get(child)?.get(bucket);
+    if (kept !== undefined) return kept;
+    const made = renamed(child, bucket, isPerEvent);
+    known.get(child)?.set(bucket, made);
+    return made;
   };
   return {
     timing: isPerEvent ? 'per_event' : 'cumulative',
@@ -47,5 +52,16 @@ export function compositeModel(
           .flatMap((bucket) => own(child, bucket) ?? []),
       ),
     minimum,
+  };
+}
+
+function renamed(child: Child, bucket: ClosableBucket, isPerEvent: boolean): ClosableBucket {
+  const events = bucket.perEvent ?? (isPerEvent ? perEvent(bucket.rate) : undefined);
+  return {
+    key: bucket.key === ONLY_BUCKET ? child.key : `${child.key}/${bucket.key}`,
+    rate: bucket.rate,
+    // Reaches through the bucket to keep it alive, and with it the entry that leads from it to this object.
+    close: (charged, share) => bucket.close(charged, share),
+    ...(events === undefined ? {} : { perEvent: events }),
   };
 }

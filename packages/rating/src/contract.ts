@@ -95,12 +95,14 @@ export interface CompiledPrice {
   readonly retries: 'bill' | 'absorb';
   /**
    * The running total that a quantity with these dimensions adds to, and its rate: a matrix price has one bucket per cell,
-   * most models have one bucket in all. `undefined`: no cell matches (the quantity is then unrated).
+   * most models have one bucket in all. `undefined`: no cell matches (the quantity is then unrated). Of one price, the same
+   * key is the same object for as long as anyone holds it, so it may be the key of a map.
    */
   bucket(dimensions: Dimensions): Bucket | undefined;
   /**
    * What falls due only when the period closes: fixed amounts due without usage, true-ups of commitments, minimum spend.
-   * Never more than once a period; zero with no lines for a price that has none of them.
+   * Charge it once a period; no lines and zero for a price that has none of them. A price paid `in_advance` owes its fixed
+   * amount at the opening instead: call it then, without usage.
    */
   close(period: PeriodClose): Charge;
 }

@@ -12,8 +12,6 @@ export const CELLS_PER_CARD_MAX = 10_000;
 export const MATCH_KEYS_MAX = 8;
 /** Characters of a matched value. */
 export const MATCH_VALUE_MAX = 200;
-/** Characters of a meter, dimension or price key. */
-export const NAME_MAX = 64;
 /** Prompt bands and time-of-day bands of one price. */
 export const BANDS_MAX = 48;
 /** Digits after the point that a unit transform may keep. */
@@ -24,3 +22,7 @@ export const TRANSACTIONS_MAX = 10_000;
 export const WHOLE_DIGITS_MAX = 26;
 /** Remembered choices of one meter or one price; past it the memory is emptied and filled again. */
 export const CHOICES_REMEMBERED_MAX = 10_000;
+/** Faults of one document that are told at once; who has more mends these first. */
+export const ERRORS_REPORTED_MAX = 100;
+/** Ties of one meter or matrix that are told at once: a careless card has as many as it has pairs. */
+export const TIES_REPORTED_MAX = 20;

@@ -1,5 +1,5 @@
 import type { Dimensions } from './contract.ts';
-import { CHOICES_REMEMBERED_MAX } from './limits.ts';
+import { CHOICES_REMEMBERED_MAX, TIES_REPORTED_MAX } from './limits.ts';
 
 /** The dimension values a price or cell applies to, with its rank among others. */
 export type Match = {
@@ -46,7 +46,10 @@ export function accepts(match: Match, dimensions: Dimensions): boolean {
   return true;
 }
 
-/** The pairs of which some dimensions satisfy both while neither ranks above the other, as indexes, each once. */
+/**
+ * The pairs of which some dimensions satisfy both while neither ranks above the other, as indexes, each once; not more than
+ * the first {@link TIES_REPORTED_MAX} of a rank.
+ */
 export function findTies(matches: readonly Match[]): readonly (readonly [number, number])[] {
   const byRank = new Map<string, number[]>();
   matches.forEach((match, index) => {
@@ -85,10 +88,15 @@ function tiesOfOneRank(matches: readonly Match[], group: readonly number[]): (re
     const candidates = lists.slice(position + 1).flat();
     list.forEach((a, place) => {
       const own = (matches[a]?.prefixes.size ?? 0) > 1 ? list.slice(place + 1) : [];
-      for (const b of [...own, ...candidates]) if (overlap(matches[a], matches[b])) ties.push([a, b]);
+      for (const others of [own, candidates]) {
+        for (const b of others) {
+          if (ties.length >= TIES_REPORTED_MAX) return;
+          if (overlap(matches[a], matches[b])) ties.push([a, b]);
+        }
+      }
     });
   });
-  return ties;
+  return ties.slice(0, TIES_REPORTED_MAX);
 }
 
 function overlap(a: Match | undefined, b: Match | undefined): boolean {

@@ -3,6 +3,12 @@ import { z } from 'zod';
 import { chargeModelSchema, matchSchema, nameSchema } from './charge-model-schema.ts';
 import { PRICES_MAX } from './limits.ts';
 
+/** An ISO 4217 code or a credit unit. */
+export const currencySchema = z
+  .string()
+  .max(40)
+  .refine((code) => parseCurrency(code) !== undefined, 'not an ISO 4217 currency or credit:<name>');
+
 const payer = z.enum(['bill', 'absorb']);
 
 export const priceSchema = z.strictObject({
@@ -16,10 +22,7 @@ export const priceSchema = z.strictObject({
 
 /** The prices of one version of a rate card; its key and dates belong to the catalog. */
 export const rateCardSchema = z.strictObject({
-  currency: z
-    .string()
-    .max(40)
-    .refine((code) => parseCurrency(code) !== undefined, 'not an ISO 4217 currency or credit:<name>'),
+  currency: currencySchema,
   prices: z.array(priceSchema).max(PRICES_MAX),
 });
 

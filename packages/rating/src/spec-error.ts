@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { SpecError } from './contract.ts';
+import { ERRORS_REPORTED_MAX } from './limits.ts';
 
 /** A JSON pointer (RFC 6901) to the member named by `path`. */
 export function pointer(path: readonly (string | number)[]): string {
@@ -10,9 +11,9 @@ export function specError(path: readonly (string | number)[], detail: string, re
   return { pointer: pointer(path), detail, remedy };
 }
 
-/** A schema's complaints in the contract's form, one for each member at fault. */
+/** A schema's complaints in the contract's form, one for each member at fault, the first hundred. */
 export function schemaErrors(error: z.ZodError, prefix: readonly (string | number)[] = []): readonly SpecError[] {
-  return error.issues.flatMap((issue) => {
+  return error.issues.slice(0, ERRORS_REPORTED_MAX).flatMap((issue) => {
     const path = [...prefix, ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))];
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) =>

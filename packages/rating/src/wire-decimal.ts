@@ -53,7 +53,7 @@ function significantDigits(text: string): number {
 export function wireDecimal(sign: Sign, description: string): z.ZodType<WireDecimal> {
   const rule = SIGNS[sign];
   return z
-    .union([z.string().max(TEXT_MAX).regex(TEXT), z.number()])
+    .union([z.string().max(TEXT_MAX).regex(TEXT, { abort: true }), z.number()])
     .superRefine((value, context) => {
       const parsed = readDecimal(value);
       if (parsed === undefined) {

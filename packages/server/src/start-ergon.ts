@@ -2,14 +2,18 @@ import { createServer, type Server } from 'node:http';
 import { serve } from '@hono/node-server';
 import pino from 'pino';
 import type { ErgonConfig } from './config.ts';
+import { ensureAdminKey } from './admin-key.ts';
 import { createApp } from './http/app.ts';
 import type { AppServices } from './http/context.ts';
 import { KeyVerifier, RateLimiter } from './http/keys.ts';
 import { serverMetrics } from './http/metrics.ts';
+import { maintainGenerations } from './identity/index.ts';
+import { type Job, startJobs } from './jobs.ts';
+import { expireGrants } from './ledger/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { GroupCommit } from './record/group-commit.ts';
 import { recordServices } from './record/services.ts';
-import type { CostSource } from './record/transaction.ts';
+import type { CostSource } from './record/record-services.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { latestMigration, migrate } from './store/migrate.ts';
 import { providePostgres } from './store/provide-postgres.ts';
@@ -19,6 +23,8 @@ export const VERSION = '0.1.0';
 export type RunningErgon = {
   /** Where it listens; `undefined` when it was started without a socket. */
   readonly url: string | undefined;
+  /** The administrator key this start has made; to be shown once. */
+  readonly newAdminKey: string | undefined;
   /** The same service without a socket, for tests and for imports straight into a data directory. */
   fetch(request: Request): Promise<Response>;
   /** Answers what is in flight, then closes connections and the embedded database. */
@@ -47,11 +53,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   const postgres = await providePostgres({
     databaseUrl: config.databaseUrl,
     dataDir: config.dataDir,
-    log: {
-      info: (message) => log.info(message),
-      warn: (message) => log.warn(message),
-      error: (message) => log.error(message),
-    },
+    log,
     onLost: options.onLost ?? (() => undefined),
   });
   const database = openDatabase({ connection: postgres.connection, connectionsMax: config.connections }, (error) =>
@@ -59,16 +61,22 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   );
   try {
     const [prices] = await Promise.all([loadProviderPrices(), prepareDatabase(database)]);
+    const newAdminKey = await ensureAdminKey(database, config.dataDir, config.apiKey);
     const services = wire(config, database, prices, options.now ?? systemMicros, log);
     const app = createApp(services);
+    const jobs = startJobs(backgroundJobs(services), (name, error) =>
+      log.warn({ err: error, job: name }, 'a job failed'),
+    );
     const server = options.listen === false ? undefined : await listen(app.fetch, config);
     const url = server === undefined ? undefined : urlOf(server, config.host);
     if (url !== undefined) postgres.announce(url);
     return {
       url,
+      newAdminKey,
       fetch: async (request) => app.fetch(request),
       async stop() {
         if (server !== undefined) await close(server);
+        await jobs.stop();
         await services.groupCommit.close();
         await database.close();
         await postgres.stop();
@@ -79,6 +87,20 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
     await postgres.stop();
     throw error;
   }
+}
+
+function backgroundJobs({ database, record, now }: AppServices): Job[] {
+  return [
+    {
+      name: 'identity generations',
+      everyMs: 5_000,
+      run: async () => {
+        const isChanged = await maintainGenerations(database);
+        if (isChanged || record.generations.isIncomplete) await record.generations.refresh(database.pool);
+      },
+    },
+    { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
+  ];
 }
 
 async function prepareDatabase(database: Database): Promise<void> {

@@ -1,7 +1,7 @@
 import type { GroupCommit, RecordFailure } from '../record/group-commit.ts';
 import type { EventFate, IngestWarning, PendingRequest } from '../record/types.ts';
-import { captureEvent } from './capture-event.ts';
-import type { CapturedEvent, EventError } from './event.ts';
+import { captureEvent } from '../event/capture-event.ts';
+import { type CapturedEvent, type EventError, VOID_TYPE } from '../event/event.ts';
 import { type BodyProblem, decodeBody, parseBody } from './parse-body.ts';
 
 export type IngestRequest = {
@@ -36,9 +36,6 @@ export type IngestOutcome =
   | { readonly ok: true; readonly answer: IngestAnswer }
   | { readonly ok: false; readonly problem: BodyProblem }
   | { readonly ok: false; readonly failure: RecordFailure };
-
-/** Type of the event that takes back another (DESIGN section 9). */
-export const VOID_TYPE = 'event.void';
 
 /** From the bytes of a request to its answer; the answer exists only after the commit. */
 export async function ingest(groupCommit: GroupCommit, request: IngestRequest): Promise<IngestOutcome> {

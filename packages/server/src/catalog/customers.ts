@@ -49,10 +49,27 @@ export async function resolveCustomers(
     values: [environmentId, textArray(sorted)],
   });
   const [, result] = await Promise.all([inserted, found]);
-  return result.rows.map((row) => ({
+  return result.rows.map(billedCustomer);
+}
+
+export async function customerById(
+  db: Queryable,
+  environmentId: number,
+  id: number,
+): Promise<BilledCustomer | undefined> {
+  const result = await db.query<Row>({
+    name: 'customer_by_id',
+    text: 'select id, external_id, time_zone, rate_card from customer where environment_id = $1 and id = $2::int8',
+    values: [environmentId, id],
+  });
+  return result.rows.map(billedCustomer)[0];
+}
+
+function billedCustomer(row: Row): BilledCustomer {
+  return {
     id: Number(row.id),
     externalId: row.external_id,
     timeZone: row.time_zone,
     rateCard: row.rate_card ?? undefined,
-  }));
+  };
 }

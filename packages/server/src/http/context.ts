@@ -3,7 +3,7 @@ import type { KeyVerifier, Principal, RateLimiter, Scope } from './keys.ts';
 import { refuse, ProblemError } from './problem.ts';
 import type { Database } from '../store/database.ts';
 import type { GroupCommit } from '../record/group-commit.ts';
-import type { RecordServices } from '../record/transaction.ts';
+import type { RecordServices } from '../record/record-services.ts';
 import type { ServerMetrics } from './metrics.ts';
 
 /** Everything a route may need; wired once in start-ergon.ts. */

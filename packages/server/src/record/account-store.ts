@@ -1,13 +1,5 @@
-import { type Currency, currency, decimal, parseDecimal, toText, ZERO } from '@ergon/exact';
-import { microsFromPostgres } from '../capture/instant.ts';
-import {
-  burnOrder,
-  type Eligibility,
-  type LedgerUnits,
-  ledgerDecimal,
-  ledgerUnits,
-  type OpenGrant,
-} from '../ledger/burn.ts';
+import { type Currency, decimal, parseDecimal, toText, ZERO } from '@ergon/exact';
+import { type LedgerUnits, ledgerDecimal, ledgerUnits } from '../ledger/burn.ts';
 import type { Queryable } from '../store/database.ts';
 import { int8Array, textArray } from '../store/pg-arrays.ts';
 import { type StoredAccumulator, writeAccumulator } from './accumulate.ts';
@@ -17,25 +9,6 @@ import type { AccumulatorRow } from './rate-group.ts';
 export type AccumulatorKey = { readonly customerId: number; readonly cardVersionId: number; readonly period: string };
 
 export type StoredTotals = Readonly<Record<string, StoredAccumulator>>;
-
-/** Accounts of one customer as locked, before any attempt to rate against them. */
-export type LockedAccounts = {
-  readonly grants: readonly Readonly<OpenGrant>[];
-  readonly receivables: ReadonlyMap<Currency, number>;
-};
-
-type AccountRow = {
-  id: bigint;
-  customer_id: bigint;
-  kind: 'grant' | 'receivable' | 'customer_credit';
-  currency: string;
-  balance: string;
-  priority: number | null;
-  grant_kind: 'paid' | 'promotional' | null;
-  effective_at: string | null;
-  expires_at: string | null;
-  eligibility: Eligibility | null;
-};
 
 /** Makes sure the rows to be locked exist. Idempotent; sorted, so that it cannot deadlock with itself. */
 export function ensureAccumulators(
@@ -86,52 +59,6 @@ export async function lockAccumulators(
     period: row.period,
     totals: row.totals,
   }));
-}
-
-/**
- * Locks the accounts of customers, in id order. Grants that are used up stay out; a reversal that gives back to one locks it
- * when it does.
- */
-export async function lockAccounts(
-  db: Queryable,
-  environmentId: number,
-  customerIds: readonly number[],
-): Promise<Map<number, LockedAccounts>> {
-  const result = await db.query<AccountRow>({
-    name: 'lock_accounts',
-    text: `select a.id, a.customer_id, a.kind, a.currency, a.balance,
-        g.priority, g.kind as grant_kind, g.effective_at, g.expires_at, g.eligibility
-      from account a left join credit_grant g on g.environment_id = a.environment_id and g.account_id = a.id
-      where a.environment_id = $1 and a.customer_id = any($2::int8[]) and (a.kind <> 'grant' or a.balance > 0)
-      order by a.id for update of a`,
-    values: [environmentId, int8Array(customerIds)],
-  });
-  const byCustomer = new Map<number, { grants: OpenGrant[]; receivables: Map<Currency, number> }>();
-  for (const row of result.rows) {
-    const id = Number(row.customer_id);
-    let accounts = byCustomer.get(id);
-    if (accounts === undefined) {
-      accounts = { grants: [], receivables: new Map() };
-      byCustomer.set(id, accounts);
-    }
-    if (row.kind === 'receivable') accounts.receivables.set(currency(row.currency), Number(row.id));
-    if (row.kind === 'grant') accounts.grants.push(openGrant(row));
-  }
-  for (const accounts of byCustomer.values()) accounts.grants.sort(burnOrder);
-  return byCustomer;
-}
-
-function openGrant(row: AccountRow): OpenGrant {
-  return {
-    accountId: Number(row.id),
-    currency: currency(row.currency),
-    available: ledgerUnits(decimal(row.balance)),
-    priority: row.priority,
-    kind: row.grant_kind ?? 'paid',
-    effectiveAt: row.effective_at === null ? 0 : microsFromPostgres(row.effective_at),
-    expiresAt: row.expires_at === null ? null : microsFromPostgres(row.expires_at),
-    eligibility: row.eligibility ?? {},
-  };
 }
 
 export function writeAccumulators(

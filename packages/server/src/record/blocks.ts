@@ -10,8 +10,8 @@ const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** Larger than any block a transaction can write (LIMITS.groupEventsMax events of LIMITS.eventBytesMax). */
 const BLOCK_BYTES_MAX = 1024 * 1024 * 1024;
 
-export function packLines(lines: readonly string[]): Buffer {
-  return zstdCompressSync(lines.join('\n'), COMPRESSION);
+export function packLines(text: Buffer): Buffer {
+  return zstdCompressSync(text, COMPRESSION);
 }
 
 export function unpackLines(packed: Buffer): string[] {

@@ -1,15 +1,14 @@
-import { AMOUNT_PLACES, add, type Decimal, decimal, scaled, toText } from '@ergon/exact';
-import { writeString } from '../capture/canonical.ts';
+import { AMOUNT_PLACES, add, type Decimal, decimal, toText } from '@ergon/exact';
+import type { ByteWriter } from '../event/byte-writer.ts';
 import type { LedgerUnits, Share } from '../ledger/burn.ts';
 import type { EventRating, RatedLine } from './types.ts';
 
 /**
- * Ratings are stored as compact JSON, one line an event, written by concatenation: it is the ingest path's most frequent
- * text. `decodeRating` is the inverse.
+ * Ratings are stored as compact JSON, one line an event; `decodeRating` is the inverse of what is written here.
  *
- * {"c":customer,"q":[[meter,quantity]...],"k":quality,"v":version,"p":period,"y":currency,
+ * {"c":customer,"t":receipt where no time was sent,"q":[[meter,quantity]...],"k":quality,"v":version,"p":period,"y":currency,
  *  "l":[[meter,bucket,quantity,before,after or null when before + quantity,amount,[[account,amount]...],absorbed]...],
- *  "o":[cost,source],"u":[[meter,quantity,reason]...],"f":[{code,detail}...]}
+ *  "o":[cost,source],"u":[[meter,quantity,reason]...],"f":[[code,detail]...]}
  */
 type StoredLine = readonly [
   meter: string,
@@ -24,6 +23,7 @@ type StoredLine = readonly [
 
 type StoredRating = {
   readonly c: number | null;
+  readonly t?: number;
   readonly q: EventRating['quantities'];
   readonly k?: string;
   readonly v?: number;
@@ -32,64 +32,150 @@ type StoredRating = {
   readonly l?: readonly StoredLine[];
   readonly o?: readonly [string, string];
   readonly u?: EventRating['unrated'];
-  readonly f?: EventRating['flags'];
+  readonly f?: readonly (readonly [code: string, detail: string])[];
 };
 
-export function unitsText(units: LedgerUnits): string {
-  return toText(scaled(units, AMOUNT_PLACES));
+/** One rated line before it is written. */
+export type LineParts = {
+  readonly meter: string;
+  readonly bucket: string;
+  readonly quantity: Decimal;
+  readonly before: Decimal;
+  readonly after: Decimal;
+  readonly units: LedgerUnits;
+  readonly shares: readonly Share[];
+  readonly absorbed: RatedLine['absorbed'];
+};
+
+export function writeLine(writer: ByteWriter, line: LineParts): void {
+  writer.ascii('[');
+  writer.string(line.meter);
+  writer.ascii(',');
+  writer.string(line.bucket);
+  writer.ascii(',"');
+  writer.decimal(line.quantity);
+  writer.ascii('","');
+  writer.decimal(line.before);
+  if (isSum(line)) {
+    writer.ascii('",null,"');
+  } else {
+    writer.ascii('","');
+    writer.decimal(line.after);
+    writer.ascii('","');
+  }
+  writer.scaled(line.units, AMOUNT_PLACES);
+  writer.ascii('",[');
+  let separator = '[';
+  for (const share of line.shares) {
+    writer.ascii(separator);
+    if (share.accountId === null) writer.ascii('null');
+    else writer.number(share.accountId);
+    writer.ascii(',"');
+    writer.scaled(share.units, AMOUNT_PLACES);
+    writer.ascii('"]');
+    separator = ',[';
+  }
+  writer.ascii(']');
+  if (line.absorbed !== undefined) writer.ascii(line.absorbed === 'retry' ? ',"retry"' : ',"failed_call"');
+  writer.ascii(']');
 }
 
-export function encodeLine(
-  meter: string,
-  bucket: string,
-  quantity: Decimal,
-  before: Decimal,
-  after: Decimal,
-  units: LedgerUnits,
-  shares: readonly Share[],
-  absorbed: RatedLine['absorbed'],
-): string {
-  let text = `[${writeString(meter)},${writeString(bucket)},"${toText(quantity)}","${toText(before)}",`;
-  text += isSum(before, quantity, after) ? 'null' : `"${toText(after)}"`;
-  const amount = unitsText(units);
-  text += `,"${amount}",[`;
-  const [first] = shares;
-  if (shares.length === 1 && first !== undefined) text += `[${first.accountId},"${amount}"]`;
-  else text += shares.map((share) => `[${share.accountId},"${unitsText(share.units)}"]`).join(',');
-  return absorbed === undefined ? `${text}]]` : `${text}],"${absorbed}"]`;
-}
-
-function isSum(before: Decimal, quantity: Decimal, after: Decimal): boolean {
-  if (before.scale === quantity.scale && after.scale === before.scale)
+function isSum({ before, quantity, after }: LineParts): boolean {
+  if (before.scale === quantity.scale && after.scale === before.scale) {
     return before.coefficient + quantity.coefficient === after.coefficient;
+  }
   const sum = add(before, quantity);
   return sum.scale === after.scale && sum.coefficient === after.coefficient;
 }
 
 export type RatingParts = {
   readonly customer: number | null;
-  readonly quantities: string;
+  readonly filledTime: number | null;
+  readonly quantities: readonly { readonly meter: string; readonly quantity: Decimal }[];
+  /** Custom meters: what the event gave, as text. */
+  readonly contributions: readonly (readonly [meter: string, value: string])[];
   readonly quality: string | null;
   readonly version: number | null;
   readonly period: string | null;
   readonly currency: string | null;
-  readonly lines: string;
-  readonly cost: readonly [string, string] | null;
+  /** As {@link writeLine} wrote them, comma-separated. */
+  readonly lines: Uint8Array;
+  readonly cost: { readonly amount: Decimal; readonly source: string } | undefined;
   readonly unrated: EventRating['unrated'];
   readonly flags: EventRating['flags'];
 };
 
-export function encodeRating(parts: RatingParts): string {
-  let text = `{"c":${parts.customer},"q":[${parts.quantities}]`;
-  if (parts.quality !== null) text += `,"k":"${parts.quality}"`;
-  if (parts.version !== null) text += `,"v":${parts.version}`;
-  if (parts.period !== null) text += `,"p":"${parts.period}"`;
-  if (parts.currency !== null) text += `,"y":"${parts.currency}"`;
-  if (parts.lines !== '') text += `,"l":[${parts.lines}]`;
-  if (parts.cost !== null) text += `,"o":["${parts.cost[0]}",${writeString(parts.cost[1])}]`;
-  if (parts.unrated.length > 0) text += `,"u":${JSON.stringify(parts.unrated)}`;
-  if (parts.flags.length > 0) text += `,"f":${JSON.stringify(parts.flags)}`;
-  return `${text}}`;
+export function writeRating(writer: ByteWriter, parts: RatingParts): void {
+  writer.ascii('{"c":');
+  if (parts.customer === null) writer.ascii('null');
+  else writer.number(parts.customer);
+  if (parts.filledTime !== null) {
+    writer.ascii(',"t":');
+    writer.number(parts.filledTime);
+  }
+  writer.ascii(',"q":[');
+  let separator = '["';
+  for (const { meter, quantity } of parts.quantities) {
+    writer.ascii(separator);
+    writer.ascii(meter);
+    writer.ascii('","');
+    writer.decimal(quantity);
+    writer.ascii('"]');
+    separator = ',["';
+  }
+  for (const [meter, value] of parts.contributions) {
+    writer.ascii(separator.slice(0, -1));
+    writer.string(meter);
+    writer.ascii(',');
+    writer.string(value);
+    writer.ascii(']');
+    separator = ',["';
+  }
+  writer.ascii(']');
+  member(writer, ',"k":', parts.quality);
+  if (parts.version !== null) {
+    writer.ascii(',"v":');
+    writer.number(parts.version);
+  }
+  member(writer, ',"p":', parts.period);
+  member(writer, ',"y":', parts.currency);
+  if (parts.lines.length > 0) {
+    writer.ascii(',"l":[');
+    writer.bytes(parts.lines);
+    writer.ascii(']');
+  }
+  if (parts.cost !== undefined) {
+    writer.ascii(',"o":["');
+    writer.decimal(parts.cost.amount);
+    writer.ascii('",');
+    writer.string(parts.cost.source);
+    writer.ascii(']');
+  }
+  if (parts.unrated.length > 0) writeRows(writer, ',"u":', parts.unrated);
+  if (parts.flags.length > 0) {
+    const rows = parts.flags.map(({ code, detail }) => [code, detail]);
+    writeRows(writer, ',"f":', rows);
+  }
+  writer.ascii('}');
+}
+
+function member(writer: ByteWriter, name: string, value: string | null): void {
+  if (value === null) return;
+  writer.ascii(name);
+  writer.string(value);
+}
+
+function writeRows(writer: ByteWriter, name: string, rows: readonly (readonly string[])[]): void {
+  writer.ascii(name);
+  rows.forEach((row, index) => {
+    writer.ascii(index === 0 ? '[[' : ',[');
+    row.forEach((value, position) => {
+      if (position > 0) writer.ascii(',');
+      writer.string(value);
+    });
+    writer.ascii(']');
+  });
+  writer.ascii(']');
 }
 
 /** The text is our own, so its shape is trusted. */
@@ -97,6 +183,7 @@ export function decodeRating(text: string): EventRating {
   const stored = JSON.parse(text) as StoredRating;
   return {
     customer: stored.c,
+    filledTime: stored.t ?? null,
     quantities: stored.q,
     quality: stored.k ?? null,
     version: stored.v ?? null,
@@ -105,7 +192,7 @@ export function decodeRating(text: string): EventRating {
     lines: (stored.l ?? []).map(decodeLine),
     cost: stored.o ?? null,
     unrated: stored.u ?? [],
-    flags: stored.f ?? [],
+    flags: (stored.f ?? []).map(([code, detail]) => ({ code, detail })),
   };
 }
 

@@ -1,7 +1,9 @@
 import type { Database } from '../store/database.ts';
 import { commit, isConnectionLost } from '../store/database.ts';
+import { StaleGenerationsError } from '../identity/index.ts';
 import { LIMITS } from '../limits.ts';
-import { type AfterCommit, type RecordServices, recordGroup } from './transaction.ts';
+import type { AfterCommit, RecordServices } from './record-services.ts';
+import { recordGroup } from './transaction.ts';
 import type { PendingRequest } from './types.ts';
 
 /** Why a request could not be recorded. Nothing of it was kept, unless `maybe_recorded`: then sending it again is safe. */
@@ -108,8 +110,14 @@ export class GroupCommit {
     const requests = group.map((one) => one.request);
     const isExclusive = requests.some((request) => request.hasVoid);
     for (let attempt = 1; ; attempt++) {
+      for (const request of requests) {
+        request.fates.length = 0;
+        request.warnings.length = 0;
+      }
       const result = await this.#attempt(environmentId, requests, isExclusive);
       if (result.ok || attempt >= ATTEMPTS_MAX || !isRetryable(result.failure.cause)) return result;
+      if (result.failure.cause instanceof StaleGenerationsError)
+        await this.#services.generations.refresh(this.#database.pool);
     }
   }
 
@@ -125,10 +133,16 @@ export class GroupCommit {
       let broken: Error | undefined;
       try {
         const begun = client.query('begin');
-        const [, afterCommit] = await Promise.all([
-          begun,
-          recordGroup(client, this.#services, environmentId, requests, this.#options.now(), isExclusive),
-        ]);
+        const afterCommit: AfterCommit = [];
+        const context = {
+          client,
+          services: this.#services,
+          environmentId,
+          now: this.#options.now(),
+          isExclusive,
+          afterCommit,
+        };
+        await Promise.all([begun, recordGroup(context, requests)]);
         isCommitting = true;
         await commit(client);
         believe(afterCommit);
@@ -143,7 +157,7 @@ export class GroupCommit {
       this.#options.onGroup?.(events, requests.length, (performance.now() - startedAt) / 1000);
       return { ok: true };
     } catch (cause) {
-      this.#options.onFailure?.(cause);
+      if (!(cause instanceof StaleGenerationsError)) this.#options.onFailure?.(cause);
       if (isConnectionLost(cause))
         return { ok: false, failure: { reason: isCommitting ? 'maybe_recorded' : 'unavailable', cause } };
       return { ok: false, failure: { reason: 'failed', cause } };
@@ -156,6 +170,7 @@ function believe(afterCommit: AfterCommit): void {
 }
 
 function isRetryable(cause: unknown): boolean {
+  if (cause instanceof StaleGenerationsError) return true;
   return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' && RETRYABLE.has(cause.code);
 }
 

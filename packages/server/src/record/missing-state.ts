@@ -1,6 +1,7 @@
 import type { Queryable } from '../store/database.ts';
 import { uuidArray } from '../store/pg-arrays.ts';
 import { standingDebits } from './account-store.ts';
+import type { AccumulatorState } from './accumulate.ts';
 import type { AccumulatorRow, Debit, MissingFacts, RatingFacts } from './rate-group.ts';
 import { valueHash } from './value-hash.ts';
 
@@ -8,6 +9,7 @@ import { valueHash } from './value-hash.ts';
 export type ReadFacts = RatingFacts & {
   readonly debitsByBucket: Map<string, readonly Debit[]>;
   readonly newValues: Map<string, boolean>;
+  readonly replays: Map<string, AccumulatorState>;
 };
 
 function keyOf(row: AccumulatorRow, bucket: string): string {
@@ -17,9 +19,12 @@ function keyOf(row: AccumulatorRow, bucket: string): string {
 export function noFacts(): ReadFacts {
   const debitsByBucket = new Map<string, readonly Debit[]>();
   const newValues = new Map<string, boolean>();
+  const replays = new Map<string, AccumulatorState>();
   return {
     debitsByBucket,
     newValues,
+    replays,
+    replayed: (row, bucket) => replays.get(keyOf(row, bucket)),
     debits: (row, bucket) => debitsByBucket.get(keyOf(row, bucket)),
     isNewValue: (row, bucket, distinct) => newValues.get(`${keyOf(row, bucket)}|${distinct}`),
   };
@@ -30,7 +35,12 @@ export async function loadMissing(
   environmentId: number,
   missing: MissingFacts,
   facts: ReadFacts,
+  replay: (row: AccumulatorRow, bucket: string) => Promise<AccumulatorState>,
 ): Promise<void> {
+  for (const { row, bucket } of missing.replays) {
+    const key = keyOf(row, bucket);
+    if (!facts.replays.has(key)) facts.replays.set(key, await replay(row, bucket));
+  }
   for (const { row, bucket } of missing.debits) {
     const key = keyOf(row, bucket);
     if (!facts.debitsByBucket.has(key))

@@ -3,7 +3,7 @@ import type { LedgerUnits } from '../ledger/burn.ts';
 import type { Client } from '../store/database.ts';
 import type { NewPosting } from './account-store.ts';
 import type { AccumulatorRow } from './rate-group.ts';
-import type { RecordServices } from './transaction.ts';
+import type { RecordServices } from './record-services.ts';
 
 /** A row with the account that bears what no grant covers. */
 export type RatedRow = { readonly row: AccumulatorRow; readonly receivableId: number };

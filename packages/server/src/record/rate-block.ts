@@ -4,16 +4,17 @@ import {
   type AccumulatorKey,
   ensureAccumulators,
   ensureReceivables,
-  type LockedAccounts,
-  lockAccounts,
   lockAccumulators,
   type StoredTotals,
 } from './account-store.ts';
+import type { AccumulatorState } from './accumulate.ts';
 import { allSettledOrThrow } from './all-settled.ts';
+import { type LockedAccounts, lockAccounts } from './lock-accounts.ts';
 import { loadMissing, noFacts, type ReadFacts } from './missing-state.ts';
 import type { RatedRow } from './postings.ts';
 import { type AccumulatorRow, GroupRating, type RatedEvent, unratedEvent } from './rate-group.ts';
-import type { Attributed } from './transaction.ts';
+import type { Attributed } from './attributed.ts';
+import { keepValues, replayBucket } from './replay.ts';
 import type { BlockContext } from './write-block.ts';
 
 export type RatedBlock = { readonly rows: RatedRow[]; readonly rated: readonly (RatedEvent | null)[] };
@@ -28,18 +29,24 @@ export async function rateBlock(context: BlockContext, events: readonly (Attribu
   if (keys.size === 0) return { rows: [], rated: events.map((one) => one && unratedReason(one)) };
   await ensureRows(context, keys);
   const customerIds = [...new Set([...keys.values()].map((key) => key.customerId))];
-  const [locked, accounts] = await Promise.all([
+  const lock = (withSpent: boolean) =>
+    lockAccounts(context.client, context.environmentId, customerIds, withSpent, context.services.grantFacts);
+  const [locked, open] = await Promise.all([
     lockAccumulators(context.client, context.environmentId, [...keys.values()]),
-    lockAccounts(context.client, context.environmentId, customerIds),
+    lock(false),
   ]);
   const totals = new Map<string, StoredTotals>();
   for (const row of locked) totals.set(keyOf(row), row.totals);
   const facts = noFacts();
+  let accounts = open;
   for (;;) {
     const attempt = rateOnce(events, keys, totals, accounts, facts, context.now);
     const { missing } = attempt.rating;
-    if (missing.debits.length === 0 && missing.values.length === 0) return attempt;
-    await loadMissing(context.client, context.environmentId, missing, facts);
+    if (missing.debits.length + missing.values.length + missing.replays.length === 0) return attempt;
+    if (missing.debits.length > 0) accounts = await lock(true);
+    await loadMissing(context.client, context.environmentId, missing, facts, (row, bucket) =>
+      replayWithoutVoided(context, events, row, bucket),
+    );
   }
 }
 
@@ -90,11 +97,27 @@ function rateOnce(
   const rating = new GroupRating(facts, now);
   const rated = events.map((one) => {
     if (one === null) return null;
-    if (one.customer === undefined || one.version === undefined) return unratedReason(one);
-    const rated = rows.get(`${one.customer.id}|${one.version.id}|${one.month.period}`);
-    return rated === undefined ? unratedReason(one) : rating.rate(one.prepared, rated.row, one.version, one.month);
+    const { customer, version, month, reverses } = one;
+    if (customer === undefined || version === undefined) return unratedReason(one);
+    const row = rows.get(`${customer.id}|${version.id}|${month.period}`)?.row;
+    if (row === undefined) return unratedReason(one);
+    if (reverses !== undefined) return rating.reverse(reverses.prepared, reverses.stored.rating.lines, row, version);
+    return rating.rate(one.prepared, row, version, month);
   });
   return { rating, rows: [...rows.values()], rated };
+}
+
+async function replayWithoutVoided(
+  context: BlockContext,
+  events: readonly (Attributed | null)[],
+  row: AccumulatorRow,
+  bucket: string,
+): Promise<AccumulatorState> {
+  const { client, environmentId, catalog } = context;
+  const voided = new Set(events.flatMap((one) => one?.reverses?.stored.event.identity ?? []));
+  const { state, values } = await replayBucket(client, environmentId, catalog, row, bucket, voided);
+  await keepValues(client, environmentId, row, bucket, values);
+  return state;
 }
 
 function unratedReason(one: Attributed): RatedEvent {

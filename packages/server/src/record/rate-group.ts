@@ -1,4 +1,4 @@
-import { type Currency, type Decimal, ONE, toText, ZERO } from '@ergon/exact';
+import { add, type Currency, type Decimal, decimal, negate, ONE, subtract, toText, ZERO } from '@ergon/exact';
 import type { Bucket, CompiledPrice } from '@ergon/rating';
 import type { BillingMonth } from '../catalog/billing-month.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
@@ -13,8 +13,10 @@ import {
   type StoredAccumulator,
   secondsBetween,
 } from './accumulate.ts';
-import { encodeLine } from './encode-rating.ts';
+import { type LineParts, writeLine } from './encode-rating.ts';
+import { ByteWriter } from '../event/byte-writer.ts';
 import type { PreparedEvent } from './prepare.ts';
+import type { RatedLine } from './types.ts';
 
 /** An earlier debit that can be taken back. */
 export type Debit = { readonly accountId: number | null; units: LedgerUnits };
@@ -49,16 +51,21 @@ export type RatingFacts = {
   debits(row: AccumulatorRow, bucket: string): readonly Debit[] | undefined;
   /** unique: whether the value is new to the bucket; `undefined` when nobody has looked. */
   isNewValue(row: AccumulatorRow, bucket: string, distinct: string): boolean | undefined;
+  /** The bucket's state without the events that this group voids; `undefined` when it has not been recomputed. */
+  replayed(row: AccumulatorRow, bucket: string): AccumulatorState | undefined;
 };
 
 /** What a rating found missing: the caller reads it and rates the group again from the start, which is pure and cheap. */
 export type MissingFacts = {
   readonly debits: { readonly row: AccumulatorRow; readonly bucket: string }[];
   readonly values: { readonly row: AccumulatorRow; readonly bucket: string; readonly distinct: string }[];
+  readonly replays: { readonly row: AccumulatorRow; readonly bucket: string }[];
 };
 
-/** What rating one event gave. `lines` is the stored text of its lines, comma-separated (encode-rating.ts). */
-export type RatedEvent = { lines: string; unrated: [string, string, string][]; charge: LedgerUnits };
+/** What rating one event gave. `lines` are its lines as they are stored (encode-rating.ts). */
+export type RatedEvent = { lines: Uint8Array; unrated: [string, string, string][]; charge: LedgerUnits };
+
+const NO_LINES = new Uint8Array(0);
 
 type Line = {
   readonly meter: string;
@@ -67,18 +74,17 @@ type Line = {
   readonly quantity: Decimal;
 };
 
-const SUM: Omit<Increment, 'value'> = { aggregation: 'sum', order: '', secondsHeld: ZERO, isNewValue: false };
-
 /**
  * Rates events one after another against running totals, burning grants as it goes. Pure: it holds no connection, and what
  * it decides stands in the rows it was given, unless {@link missing} says that the group must be rated again.
  */
 export class GroupRating {
-  readonly missing: MissingFacts = { debits: [], values: [] };
+  readonly missing: MissingFacts = { debits: [], values: [], replays: [] };
   readonly #facts: RatingFacts;
   /** When it is posted, microseconds since 1970. */
   readonly #now: number;
   readonly #valuesSeen = new Set<string>();
+  readonly #writer = new ByteWriter(128 * 1024);
 
   constructor(facts: RatingFacts, now: number) {
     this.#facts = facts;
@@ -86,11 +92,84 @@ export class GroupRating {
   }
 
   rate(event: PreparedEvent, row: AccumulatorRow, version: CardVersion, month: BillingMonth): RatedEvent {
-    const rated: RatedEvent = { lines: '', unrated: [], charge: 0n };
+    const rated: RatedEvent = { lines: NO_LINES, unrated: [], charge: 0n };
     this.#rateBuiltIn(event, row, version, rated);
     for (const contribution of event.contributions)
       this.#rateContribution(event, contribution, row, version, month, rated);
+    rated.lines = this.#writer.take();
     return rated;
+  }
+
+  /**
+   * Takes a recorded event back: R(total - q) - R(total) on the event's own buckets (DESIGN section 9). `prepared` is the
+   * recorded event; the lines carry negative quantities and amounts.
+   */
+  reverse(prepared: PreparedEvent, lines: readonly RatedLine[], row: AccumulatorRow, version: CardVersion): RatedEvent {
+    const rated: RatedEvent = { lines: NO_LINES, unrated: [], charge: 0n };
+    for (const line of lines) {
+      if (line.absorbed === undefined) this.#reverseLine(prepared, line, row, version, rated);
+    }
+    rated.lines = this.#writer.take();
+    return rated;
+  }
+
+  #reverseLine(
+    prepared: PreparedEvent,
+    recorded: RatedLine,
+    row: AccumulatorRow,
+    version: CardVersion,
+    rated: RatedEvent,
+  ): void {
+    const contribution = prepared.contributions.find((one) => one.meter.key === recorded.meter);
+    const { price, cell } = recordedBucket(prepared, contribution, recorded, version);
+    const quantity = decimal(recorded.quantity);
+    const work = workOf(row, { meter: recorded.meter, price, cell, quantity });
+    const { state } = work;
+    const before = state.quantity;
+    const isLinear = contribution === undefined || LINEAR.has(contribution.meter.aggregation);
+    let units: LedgerUnits;
+    if (isLinear) {
+      state.quantity = subtract(before, subtract(decimal(recorded.after), decimal(recorded.before)));
+      // An event priced by itself gives back what it cost; a running total gives back the difference of its prices.
+      const amount =
+        price.timing === 'per_event' ? negate(decimal(recorded.amount)) : fallen(price, cell, before, state.quantity);
+      units = ledgerUnits(amount);
+    } else {
+      const replayed = this.#facts.replayed(row, work.name);
+      if (replayed === undefined) {
+        this.missing.replays.push({ row, bucket: work.name });
+        return;
+      }
+      Object.assign(state, { ...replayed, charged: state.charged });
+      units = ledgerUnits(fallen(price, cell, before, state.quantity));
+    }
+    state.charged += units;
+    rated.charge += units;
+    const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(prepared, recorded.meter, units, row);
+    for (const share of shares) post(work, share);
+    this.#write({
+      meter: recorded.meter,
+      bucket: work.name,
+      quantity: negate(quantity),
+      before,
+      after: state.quantity,
+      units,
+      shares,
+      absorbed: undefined,
+    });
+  }
+
+  /** A grant that got something back may pay again at once. */
+  #restore(row: AccumulatorRow, shares: readonly Share[]): void {
+    for (const { accountId, units } of shares) {
+      const grant = row.grants.find((one) => one.accountId === accountId);
+      if (grant !== undefined) grant.available -= units;
+    }
+  }
+
+  #burn(prepared: PreparedEvent, meter: string, units: LedgerUnits, row: AccumulatorRow): readonly Share[] {
+    const { feature, model } = prepared.dimensions;
+    return burn(row.grants, units, { currency: row.currency, meter, feature, model }, this.#now);
   }
 
   #rateBuiltIn(event: PreparedEvent, row: AccumulatorRow, version: CardVersion, rated: RatedEvent): void {
@@ -107,7 +186,7 @@ export class GroupRating {
       if (price.isFree) continue;
       const cell = price.bucket(dimensions);
       if (cell === undefined) rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
-      else this.#charge(event, { meter, price, cell, quantity }, { ...SUM, value: quantity }, row, rated);
+      else this.#charge(event, { meter, price, cell, quantity }, undefined, row, rated);
     }
     dimensions.token_class = undefined;
   }
@@ -153,40 +232,66 @@ export class GroupRating {
     return isNew ?? true;
   }
 
-  /** One quantity into its bucket: f, R(f), the burn. */
-  #charge(event: PreparedEvent, line: Line, increment: Increment, row: AccumulatorRow, rated: RatedEvent): void {
+  /** One quantity into its bucket: f, R(f), the burn. Without an increment the quantity is added. */
+  #charge(
+    event: PreparedEvent,
+    line: Line,
+    increment: Increment | undefined,
+    row: AccumulatorRow,
+    rated: RatedEvent,
+  ): void {
     const work = workOf(row, line);
     const { state } = work;
     const before = state.quantity;
     const absorbed = whyAbsorbed(event, line.price);
-    const separator = rated.lines === '' ? '' : ',';
     if (absorbed !== undefined) {
-      rated.lines += separator + encodeLine(line.meter, work.name, line.quantity, before, before, 0n, [], absorbed);
+      this.#write({
+        meter: line.meter,
+        bucket: work.name,
+        quantity: line.quantity,
+        before,
+        after: before,
+        units: 0n,
+        shares: [],
+        absorbed,
+      });
       return;
     }
-    const after = accumulate(state, increment);
+    const after = increment === undefined ? add(before, line.quantity) : accumulate(state, increment);
+    state.quantity = after;
     const units = ledgerUnits(amountOf(line, state, before, after));
     state.charged += units;
     rated.charge += units;
-    const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(event, line, units, row);
+    const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(event, line.meter, units, row);
     for (const share of shares) {
       post(work, share);
-      if (share.units > 0n) work.debits.push({ ...share });
+      if (share.units > 0n) work.debits.push({ accountId: share.accountId, units: share.units });
     }
-    rated.lines +=
-      separator + encodeLine(line.meter, work.name, line.quantity, before, after, units, shares, undefined);
+    this.#write({
+      meter: line.meter,
+      bucket: work.name,
+      quantity: line.quantity,
+      before,
+      after,
+      units,
+      shares,
+      absorbed,
+    });
   }
 
-  #burn(event: PreparedEvent, line: Line, units: LedgerUnits, row: AccumulatorRow): readonly Share[] {
-    const { feature, model } = event.dimensions;
-    return burn(row.grants, units, { currency: row.currency, meter: line.meter, feature, model }, this.#now);
+  #write(line: LineParts): void {
+    if (this.#writer.length > 0) this.#writer.ascii(',');
+    writeLine(this.#writer, line);
   }
 
   /** Reverses the latest debits of the bucket, newest first, to the same accounts (DESIGN section 9). */
   #takeBack(row: AccumulatorRow, work: BucketWork, units: LedgerUnits): Share[] {
     const shares: Share[] = [];
     let left = drain(work.debits, units, shares);
-    if (left === 0n) return shares;
+    if (left === 0n) {
+      this.#restore(row, shares);
+      return shares;
+    }
     const standing = work.hasStandingDebits ? [] : this.#facts.debits(row, work.name);
     if (standing === undefined) {
       this.missing.debits.push({ row, bucket: work.name });
@@ -196,8 +301,33 @@ export class GroupRating {
     for (const debit of standing) work.debits.push({ ...debit });
     left = drain(work.debits, left, shares);
     if (left > 0n) throw new Error(`a charge fell by more than was ever debited for ${work.name}`);
+    this.#restore(row, shares);
     return shares;
   }
+}
+
+/** Aggregations whose quantity only adds up, so that an event can be taken out of it again. */
+const LINEAR: ReadonlySet<string> = new Set(['sum', 'count', 'weighted_sum']);
+
+function fallen(price: CompiledPrice, cell: Bucket, before: Decimal, after: Decimal): Decimal {
+  return price.timing === 'at_close' ? ZERO : cell.rate.marginal(before, after);
+}
+
+/** The price and bucket that a recorded line was rated by. @throws when its card version no longer has them: a bug. */
+function recordedBucket(
+  prepared: PreparedEvent,
+  contribution: Contribution | undefined,
+  recorded: RatedLine,
+  version: CardVersion,
+): { price: CompiledPrice; cell: Bucket } {
+  const dimensions = { ...prepared.dimensions, ...contribution?.group, token_class: undefined as string | undefined };
+  dimensions.token_class = prepared.quantities.find((one) => one.meter === recorded.meter)?.tokenClass;
+  for (const price of version.card.prices) {
+    if (!recorded.bucket.startsWith(`${price.key}/`)) continue;
+    const cell = price.bucket(dimensions);
+    if (cell !== undefined && nameOf(price, cell) === recorded.bucket) return { price, cell };
+  }
+  throw new Error(`card version ${version.id} has no bucket ${recorded.bucket}`);
 }
 
 /** Names of buckets by their object: a concatenation for each of millions of lines is worth saving. */
@@ -283,7 +413,7 @@ export function unratedEvent(event: PreparedEvent, reason: 'no_customer' | 'no_r
   const unrated = event.quantities
     .filter(({ meter }) => meter !== 'total_tokens')
     .map(({ meter, quantity }): [string, string, string] => [meter, toText(quantity), reason]);
-  return { lines: '', unrated, charge: 0n };
+  return { lines: NO_LINES, unrated, charge: 0n };
 }
 
 /** Sortable text of (time, source, id). */

@@ -6,7 +6,7 @@ import type { Queryable } from '../store/database.ts';
 import { instantArray, int8Array, textArray, uuidArray } from '../store/pg-arrays.ts';
 import type { PreparedEvent } from './prepare.ts';
 
-const MINUTE_MICROS = 60_000_000;
+export const MINUTE_MICROS = 60_000_000;
 
 export function minuteOf(micros: number): number {
   return Math.floor(micros / MINUTE_MICROS) * MINUTE_MICROS;

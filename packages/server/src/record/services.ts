@@ -1,9 +1,10 @@
 import type { Currency } from '@ergon/exact';
 import { CustomerCache } from '../catalog/customers.ts';
 import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
+import { Generations } from '../identity/index.ts';
 import type { Database } from '../store/database.ts';
 import { DimensionSets } from './dimension-sets.ts';
-import type { CostSource, RecordServices } from './transaction.ts';
+import type { CostSource, RecordServices } from './record-services.ts';
 
 /** The caches and look-ups behind the transaction, one set per process. */
 export function recordServices(database: Database, costOf: CostSource): RecordServices {
@@ -11,8 +12,10 @@ export function recordServices(database: Database, costOf: CostSource): RecordSe
   const revenue = new Map<string, Promise<number>>();
   return {
     customers: new CustomerCache(),
+    generations: new Generations(),
     dimensionSets: new DimensionSets(),
     knownRows: new Set(),
+    grantFacts: new Map(),
     costOf,
     async catalog(environmentId) {
       const known = snapshots.get(environmentId);

@@ -1,75 +1,124 @@
-import type { Currency, Decimal } from '@ergon/exact';
-import type { CapturedEvent } from '../capture/event.ts';
-import { type BillingMonth, billingMonth } from '../catalog/billing-month.ts';
-import { type BilledCustomer, type CustomerCache, resolveCustomers } from '../catalog/customers.ts';
-import { type CardVersion, type CatalogSnapshot, DEFAULT_CARD, loadSnapshot, versionAt } from '../catalog/snapshot.ts';
+import { type CapturedEvent, VOID_TYPE } from '../event/event.ts';
+import { billingMonth } from '../catalog/billing-month.ts';
+import { type BilledCustomer, resolveCustomers } from '../catalog/customers.ts';
+import { type CatalogSnapshot, DEFAULT_CARD, loadSnapshot, versionAt } from '../catalog/snapshot.ts';
+import { type Claim, claimIdentities } from '../identity/index.ts';
 import type { Client } from '../store/database.ts';
-import { textArray, uuidArray } from '../store/pg-arrays.ts';
-import type { DimensionSets } from './dimension-sets.ts';
+import { textArray } from '../store/pg-arrays.ts';
+import type { Attributed } from './attributed.ts';
 import { type PreparedEvent, prepareEvent } from './prepare.ts';
-import type { PendingRequest } from './types.ts';
+import { recomputeMeterRollups } from './recompute-rollups.ts';
+import type { AfterCommit, RecordServices } from './record-services.ts';
+import type { EventFate, PendingRequest } from './types.ts';
+import { attributeVoid, registerVoid, voidRequest, waitingVoids } from './void.ts';
 import { writeBlock } from './write-block.ts';
-
-/** What the provider charges for a call, as far as its price is known. */
-export type CostSource = (event: PreparedEvent) => { readonly amount: Decimal; readonly source: string } | undefined;
-
-export type RecordServices = {
-  readonly customers: CustomerCache;
-  readonly dimensionSets: DimensionSets;
-  /** Rows known to exist, so that they need no insert: "environment|..." */
-  readonly knownRows: Set<string>;
-  readonly costOf: CostSource;
-  /** Account that usage revenue is credited to, by environment and currency. */
-  revenueAccount(environmentId: number, currency: Currency): Promise<number>;
-  catalog(environmentId: number): Promise<CatalogSnapshot>;
-  rememberCatalog(snapshot: CatalogSnapshot): void;
-};
 
 type Candidate = { readonly request: number; readonly position: number; readonly event: CapturedEvent };
 
-export type Attributed = {
-  readonly prepared: PreparedEvent;
-  readonly customer: BilledCustomer | undefined;
-  readonly version: CardVersion | undefined;
-  readonly month: BillingMonth;
+/** One transaction of one environment. */
+export type GroupContext = {
+  readonly client: Client;
+  readonly services: RecordServices;
+  readonly environmentId: number;
+  /** When it is posted, microseconds since 1970. */
+  readonly now: number;
+  readonly isExclusive: boolean;
+  readonly afterCommit: AfterCommit;
 };
-
-/** Customer of the usage that names none: kept and metered, never rated. */
-export const NOBODY = 0;
-
-/** Actions to run once the transaction has committed: what the caches may believe only then. */
-export type AfterCommit = (() => void)[];
 
 /**
  * The one transaction of DESIGN section 2 for the events of several requests of one environment: claim, attribute, meter,
  * rate, debit, append. Fills the fates of the requests; the caller has begun, and commits.
+ *
+ * Voids come after the other events of their requests, in a block of their own, so that a void may name an event sent with it.
  */
-export async function recordGroup(
-  client: Client,
-  services: RecordServices,
-  environmentId: number,
-  requests: readonly PendingRequest[],
-  now: number,
-  isExclusive: boolean,
-): Promise<AfterCommit> {
-  const afterCommit: AfterCommit = [];
+export async function recordGroup(context: GroupContext, requests: readonly PendingRequest[]): Promise<void> {
+  if (!requests.some((request) => request.hasVoid)) return recordEvents(context, requests);
+  const usage = requests.map((request) => part(request, (event) => event.type !== VOID_TYPE));
+  const voids = requests.map((request) => part(request, (event) => event.type === VOID_TYPE));
+  await recordEvents(context, usage);
+  await recordVoids(context, voids);
+  requests.forEach((request, index) => {
+    const fates = new Map<number, EventFate>();
+    for (const one of [usage[index], voids[index]]) {
+      one?.events.forEach((event, position) => fates.set(event.index, one.fates[position] ?? 'accepted'));
+    }
+    request.events.forEach((event, position) => {
+      request.fates[position] = fates.get(event.index) ?? 'accepted';
+    });
+  });
+}
+
+function part(request: PendingRequest, belongs: (event: CapturedEvent) => boolean): PendingRequest {
+  return { ...request, events: request.events.filter(belongs), fates: [], hasVoid: false };
+}
+
+async function recordEvents(context: GroupContext, requests: readonly PendingRequest[]): Promise<void> {
   const { candidates, repeated } = distinct(requests);
+  if (candidates.length === 0) return;
+  const claimed = await claimAll(context, requests, candidates, repeated);
+  const fresh = claimed.isFresh.map((isFresh, index) => (isFresh ? (claimed.prepared[index] ?? null) : null));
+  if (fresh.every((event) => event === null)) return;
+  const attributed = await attribute(context, claimed.catalog, fresh);
+  await writeBlock({ ...context, catalog: claimed.catalog, blockId: claimed.claim.blockId }, attributed);
+  if (!claimed.claim.voidsWaiting) return;
+  const identities = fresh.flatMap((event) => event?.event.identity ?? []);
+  const voids = await waitingVoids(context.client, context.environmentId, identities, context.now);
+  if (voids.length === 0) return;
+  const own: PendingRequest = { events: voids.map((one) => one.event), fates: [], warnings: [], hasVoid: false };
+  await recordVoids(context, [own]);
+}
+
+/** Voids as events of their own: their lines take back what their targets were charged. */
+async function recordVoids(context: GroupContext, requests: readonly PendingRequest[]): Promise<void> {
+  const { client, environmentId, now } = context;
+  const { candidates, repeated } = distinct(requests);
+  if (candidates.length === 0) return;
+  const { claim, catalog, isFresh } = await claimAll(context, requests, candidates, repeated);
+  if (!isFresh.some((one) => one)) return;
+  const attributed: (Attributed | null)[] = [];
+  for (const [index, { event, request }] of candidates.entries()) {
+    if (isFresh[index] !== true) {
+      attributed.push(null);
+      continue;
+    }
+    const warnings = requests[request]?.warnings ?? [];
+    const voiding = voidRequest(environmentId, event);
+    const { isNew } = await registerVoid(client, environmentId, voiding, now);
+    attributed.push(await attributeVoid(client, environmentId, catalog, voiding, isNew, warnings));
+  }
+  await writeBlock({ ...context, catalog, blockId: claim.blockId }, attributed);
+  await recomputeMeterRollups(client, environmentId, catalog, attributed);
+}
+
+type Claimed = {
+  readonly claim: Claim;
+  readonly catalog: CatalogSnapshot;
+  readonly prepared: readonly PreparedEvent[];
+  readonly isFresh: readonly boolean[];
+};
+
+/** Claims the identities, settles the fates, and meters by the catalog revision that holds until the commit. */
+async function claimAll(
+  context: GroupContext,
+  requests: readonly PendingRequest[],
+  candidates: readonly Candidate[],
+  repeated: readonly Repeat[],
+): Promise<Claimed> {
+  const { client, services, environmentId, isExclusive, afterCommit } = context;
   let catalog = await services.catalog(environmentId);
   let prepared = candidates.map(({ event }) => prepareEvent(event, catalog));
-  const claim = await claimIdentities(client, environmentId, isExclusive, candidates);
+  const claims = candidates.map(({ event }) => event);
+  const claim = await claimIdentities(client, services.generations, environmentId, isExclusive, claims);
   if (claim.revision !== catalog.revision) {
-    catalog = await loadSnapshot(client, environmentId);
-    const loaded = catalog;
+    const loaded = await loadSnapshot(client, environmentId);
+    catalog = loaded;
     afterCommit.push(() => services.rememberCatalog(loaded));
     prepared = candidates.map(({ event }) => prepareEvent(event, loaded));
   }
-  const fates = await settleFates(client, requests, candidates, repeated, claim);
-  const fresh = fates.map((isFresh, index) => (isFresh ? (prepared[index] ?? null) : null));
+  const isFresh = settleFates(requests, candidates, repeated, claim.taken);
   await logConflicts(client, environmentId, requests);
-  if (fresh.every((event) => event === null)) return afterCommit;
-  const attributed = await attribute(client, services, environmentId, catalog, fresh, afterCommit);
-  await writeBlock({ client, services, environmentId, blockId: claim.blockId, now, afterCommit }, attributed);
-  return afterCommit;
+  return { claim, catalog, prepared, isFresh };
 }
 
 type Repeat = { readonly request: number; readonly position: number; readonly isSameBody: boolean };
@@ -94,58 +143,26 @@ function distinct(requests: readonly PendingRequest[]): { candidates: Candidate[
   return { candidates, repeated };
 }
 
-type Claim = { readonly revision: bigint; readonly blockId: bigint; readonly fresh: number };
-
-async function claimIdentities(
-  client: Client,
-  environmentId: number,
-  isExclusive: boolean,
-  candidates: readonly Candidate[],
-): Promise<Claim> {
-  const result = await client.query<{ catalog_revision: bigint; block_id: bigint; fresh: number }>({
-    name: 'claim',
-    text: 'select catalog_revision, block_id, fresh from ergon_claim($1, $2, $3::uuid[], $4::uuid[])',
-    values: [
-      environmentId,
-      isExclusive,
-      uuidArray(candidates.map(({ event }) => event.identity)),
-      uuidArray(candidates.map(({ event }) => event.bodyHash)),
-    ],
-  });
-  const row = result.rows[0];
-  if (row === undefined) throw new Error('ergon_claim returned no row');
-  return { revision: row.catalog_revision, blockId: row.block_id, fresh: row.fresh };
-}
-
 /** Which candidates are fresh; tells every event of every request its fate. */
-async function settleFates(
-  client: Client,
+function settleFates(
   requests: readonly PendingRequest[],
   candidates: readonly Candidate[],
   repeated: readonly Repeat[],
-  claim: Claim,
-): Promise<boolean[]> {
-  const bodies = new Map<string, string>();
-  if (claim.fresh < candidates.length) {
-    const result = await client.query<{ key: string; body: string }>({
-      name: 'others',
-      text: 'select key, body from identity where key = any($1::uuid[]) and block_id <> $2::int8',
-      values: [uuidArray(candidates.map(({ event }) => event.identity)), claim.blockId.toString()],
-    });
-    for (const row of result.rows) bodies.set(row.key.replaceAll('-', ''), row.body.replaceAll('-', ''));
-  }
+  taken: ReadonlyMap<string, string>,
+): boolean[] {
   const isFresh = candidates.map(({ request, position, event }) => {
-    const body = bodies.get(event.identity);
+    const body = taken.get(event.identity);
     const fates = requests[request]?.fates;
-    if (fates !== undefined)
+    if (fates !== undefined) {
       fates[position] = body === undefined ? 'accepted' : body === event.bodyHash ? 'duplicate' : 'conflict';
+    }
     return body === undefined;
   });
   for (const { request, position, isSameBody } of repeated) {
-    const fates = requests[request]?.fates;
     const event = requests[request]?.events[position];
-    const stored = bodies.get(event?.identity ?? '');
-    const isDuplicate = stored === undefined ? isSameBody : stored === event?.bodyHash;
+    const fates = requests[request]?.fates;
+    const body = taken.get(event?.identity ?? '');
+    const isDuplicate = body === undefined ? isSameBody : body === event?.bodyHash;
     if (fates !== undefined) fates[position] = isDuplicate ? 'duplicate' : 'conflict';
   }
   return isFresh;
@@ -163,20 +180,18 @@ async function logConflicts(client: Client, environmentId: number, requests: rea
       environmentId,
       textArray(conflicts.map((event) => event.source)),
       textArray(conflicts.map((event) => event.id)),
-      textArray(conflicts.map((event) => event.canonical.slice(0, 4096))),
+      textArray(conflicts.map((event) => event.canonical.toString('utf8', 0, 4096))),
     ],
   });
 }
 
 /** Customer, card version and billing month of each fresh event; `null` where the candidate is not fresh. */
 async function attribute(
-  client: Client,
-  services: RecordServices,
-  environmentId: number,
+  context: GroupContext,
   catalog: CatalogSnapshot,
   fresh: readonly (PreparedEvent | null)[],
-  afterCommit: AfterCommit,
 ): Promise<(Attributed | null)[]> {
+  const { client, services, environmentId, afterCommit } = context;
   const cached = services.customers.of(environmentId, catalog.revision);
   const unknown = new Set<string>();
   for (const prepared of fresh) {

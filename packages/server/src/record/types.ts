@@ -1,4 +1,4 @@
-import type { CapturedEvent } from '../capture/event.ts';
+import type { CapturedEvent } from '../event/event.ts';
 
 export type EventFate = 'accepted' | 'duplicate' | 'conflict';
 
@@ -17,6 +17,8 @@ export type IngestWarning = { readonly index: number; readonly code: string; rea
 /** What the transaction made of one event: kept beside it, so that every amount can be explained as it came about. */
 export type EventRating = {
   readonly customer: number | null;
+  /** Receipt in microseconds since 1970, where it stands for a time the client did not send. */
+  readonly filledTime: number | null;
   /** [meter, quantity] of every metered quantity. */
   readonly quantities: readonly (readonly [string, string])[];
   readonly quality: string | null;

@@ -1,20 +1,24 @@
-import { toText } from '@ergon/exact';
-import { writeString } from '../capture/canonical.ts';
+import { decimal, negate, toText } from '@ergon/exact';
+import { ByteWriter } from '../event/byte-writer.ts';
+import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import type { Contribution } from '../catalog/custom-meter.ts';
 import type { Client } from '../store/database.ts';
 import { instantArray, int8Array, textArray, uuidArray } from '../store/pg-arrays.ts';
 import { changeBalances, writeAccumulators, writePostings } from './account-store.ts';
 import { allSettledOrThrow } from './all-settled.ts';
 import { packLines } from './blocks.ts';
 import type { DimensionSet } from './dimension-sets.ts';
-import { encodeRating } from './encode-rating.ts';
+import { type RatingParts, writeRating } from './encode-rating.ts';
+import type { EventRating } from './types.ts';
+import { ROLLUP_POSITION } from '../catalog/built-in-meters.ts';
 import { newPostings } from './postings.ts';
-import type { PreparedEvent } from './prepare.ts';
+import type { BuiltInQuantity, PreparedEvent } from './prepare.ts';
 import { orderKey, type RatedEvent } from './rate-group.ts';
 import { rateBlock } from './rate-block.ts';
 import { RollupSums } from './rollups.ts';
 import { RunSums } from './runs.ts';
-import type { AfterCommit, Attributed, RecordServices } from './transaction.ts';
-import { NOBODY } from './transaction.ts';
+import type { Attributed, Reversal } from './attributed.ts';
+import type { AfterCommit, RecordServices } from './record-services.ts';
 import { valueHash } from './value-hash.ts';
 
 /** Where one block is written: the open transaction and what belongs to it. */
@@ -23,6 +27,7 @@ export type BlockContext = {
   readonly services: RecordServices;
   readonly environmentId: number;
   readonly blockId: bigint;
+  readonly catalog: CatalogSnapshot;
   /** When it is posted, microseconds since 1970. */
   readonly now: number;
   readonly afterCommit: AfterCommit;
@@ -34,26 +39,45 @@ type Span = { from: number; to: number };
 export async function writeBlock(context: BlockContext, events: readonly (Attributed | null)[]): Promise<void> {
   const { client, environmentId, blockId } = context;
   // Compressed before any hot row is locked: a lock is held only for work that needs it.
-  const raw = packLines(events.map((one) => one?.prepared.event.canonical ?? ''));
+  const raw = packLines(joinLines(events.map((one) => one?.prepared.event.canonical)));
   const { rows, rated } = await rateBlock(context, events);
   const sums = new BlockSums(context);
-  const lines = events.map((one, index) => (one === null ? '' : sums.add(one, rated[index] ?? null)));
+  events.forEach((one, index) => {
+    if (index > 0) sums.ratings.ascii('\n');
+    if (one !== null) sums.add(one, rated[index] ?? null);
+  });
   const { postings, balances } = await newPostings(client, context.services, environmentId, blockId, rows);
   const changed = rows.map(({ row }) => row).filter((row) => row.work.size > 0);
   const writes: Promise<unknown>[] = [];
   if (changed.length > 0) writes.push(writeAccumulators(client, environmentId, changed));
   writes.push(changeBalances(client, environmentId, balances), writePostings(client, environmentId, postings));
   writes.push(...sums.write());
-  writes.push(insertBlock(context, sums.span, sums.count, raw, packLines(lines)));
+  writes.push(insertBlock(context, sums.span, sums.count, raw, packLines(sums.ratings.take())));
   await allSettledOrThrow(writes);
 }
 
-const NOT_RATED: RatedEvent = { lines: '', unrated: [], charge: 0n };
+type Summed = Pick<RatingParts, 'quantities' | 'cost'>;
+
+/** Customer of the usage that names none: kept and metered, never rated. */
+const NOBODY = 0;
+const NOT_RATED: RatedEvent = { lines: new Uint8Array(0), unrated: [], charge: 0n };
+const LINE_BREAK = Buffer.from('\n');
+
+function joinLines(lines: readonly (Buffer | undefined)[]): Buffer {
+  const pieces: Buffer[] = [];
+  lines.forEach((line, index) => {
+    if (index > 0) pieces.push(LINE_BREAK);
+    if (line !== undefined) pieces.push(line);
+  });
+  return Buffer.concat(pieces);
+}
 
 /** What the events of one block add to the tables that are read: rollups, runs, dimension sets, customers' blocks. */
 class BlockSums {
   readonly span: Span = { from: Number.POSITIVE_INFINITY, to: Number.NEGATIVE_INFINITY };
   count = 0;
+  /** One line an event. */
+  readonly ratings = new ByteWriter(256 * 1024);
   readonly #context: BlockContext;
   readonly #rollups = new RollupSums();
   readonly #runs = new RunSums();
@@ -64,36 +88,66 @@ class BlockSums {
     this.#context = context;
   }
 
-  /** Adds one event; returns its rating as it is stored. */
-  add(one: Attributed, result: RatedEvent | null): string {
+  /** Adds one event and writes its rating. */
+  add(one: Attributed, result: RatedEvent | null): void {
     const rated = result ?? NOT_RATED;
     const { prepared, customer, version, month } = one;
     const { services } = this.#context;
     const customerId = customer?.id ?? NOBODY;
-    const isRated = rated.lines !== '';
+    const isRated = rated.lines.length > 0;
     const currency = isRated ? version?.card.currency : undefined;
+    const sums =
+      one.reverses === undefined ? this.#addUsage(one, rated, currency) : this.#takeBack(one, one.reverses, rated);
+    this.#cover(customerId, prepared.event.occurredAt);
+    writeRating(this.ratings, {
+      customer: customer?.id ?? null,
+      filledTime: prepared.event.isTimeFilled ? prepared.event.occurredAt : null,
+      quantities: sums.quantities,
+      contributions: prepared.contributions.map(contributionText),
+      quality: prepared.usage?.quality ?? null,
+      version: isRated ? (version?.id ?? null) : null,
+      period: isRated ? month.period : null,
+      currency: currency ?? null,
+      lines: rated.lines,
+      cost: sums.cost,
+      unrated: rated.unrated,
+      flags: prepared.flags,
+    });
+  }
+
+  #addUsage(one: Attributed, rated: RatedEvent, currency: string | undefined): Summed {
+    const { prepared } = one;
+    const { services } = this.#context;
+    const customerId = one.customer?.id ?? NOBODY;
     const cost = services.costOf(prepared);
-    const set = services.dimensionSets.usage(prepared.dimensions, currency);
+    const isRated = rated.lines.length > 0;
     if (prepared.quantities.length > 0 || isRated) {
+      const set = services.dimensionSets.usage(prepared.dimensions, currency);
       this.#use(set);
       const money = { charge: isRated ? rated.charge : null, providerCost: cost?.amount ?? null };
       this.#rollups.addUsage(prepared, customerId, set.id, money);
     }
     this.#addContributions(prepared, customerId);
     this.#runs.add(prepared, customerId, rated.charge, currency, cost?.amount ?? null);
-    this.#cover(customerId, prepared.event.occurredAt);
-    return encodeRating({
-      customer: customer?.id ?? null,
-      quantities: quantitiesText(prepared),
-      quality: prepared.usage?.quality ?? null,
-      version: isRated ? (version?.id ?? null) : null,
-      period: isRated ? month.period : null,
-      currency: currency ?? null,
-      lines: rated.lines,
-      cost: cost === undefined ? null : [toText(cost.amount), cost.source],
-      unrated: rated.unrated,
-      flags: prepared.flags,
-    });
+    return { quantities: prepared.quantities, cost };
+  }
+
+  /** Takes a recorded event out of the sums it went into, by the figures recorded then. */
+  #takeBack(one: Attributed, { stored, prepared }: Reversal, rated: RatedEvent): Summed {
+    const { services } = this.#context;
+    const customerId = one.customer?.id ?? NOBODY;
+    const { currency, cost: recordedCost } = stored.rating;
+    const recorded: PreparedEvent = { ...prepared, quantities: recordedQuantities(stored.rating) };
+    const set = services.dimensionSets.usage(prepared.dimensions, currency ?? undefined);
+    this.#use(set);
+    const cost = recordedCost === null ? null : decimal(recordedCost[0]);
+    const charge = stored.rating.lines.length > 0 ? rated.charge : null;
+    this.#rollups.addUsage(recorded, customerId, set.id, { charge, providerCost: cost }, -1);
+    this.#runs.add(recorded, customerId, rated.charge, currency ?? undefined, cost, -1);
+    return {
+      quantities: recorded.quantities.map(({ meter, quantity }) => ({ meter, quantity: negate(quantity) })),
+      cost: cost === null || recordedCost === null ? undefined : { amount: negate(cost), source: recordedCost[1] },
+    };
   }
 
   write(): Promise<unknown>[] {
@@ -179,14 +233,14 @@ function insertBlock(context: BlockContext, span: Span, count: number, raw: Buff
   });
 }
 
-function quantitiesText(prepared: PreparedEvent): string {
-  let text = '';
-  for (const { meter, quantity } of prepared.quantities) {
-    text += `${text === '' ? '' : ','}["${meter}","${toText(quantity)}"]`;
-  }
-  for (const { meter, value, distinct } of prepared.contributions) {
-    const shown = value === undefined ? (distinct === undefined ? '1' : distinct.slice(0, 256)) : toText(value);
-    text += `${text === '' ? '' : ','}[${writeString(meter.key)},${writeString(shown)}]`;
-  }
-  return text;
+/** The built-in quantities as they were recorded: what a later build would count is not what was counted. */
+function recordedQuantities(rating: EventRating): BuiltInQuantity[] {
+  return rating.quantities.flatMap(([meter, quantity]) => {
+    const position = meter === 'total_tokens' ? -1 : ROLLUP_POSITION.get(meter);
+    return position === undefined ? [] : [{ meter, position, quantity: decimal(quantity) }];
+  });
+}
+
+function contributionText({ meter, value, distinct }: Contribution): readonly [string, string] {
+  return [meter.key, value === undefined ? (distinct === undefined ? '1' : distinct.slice(0, 256)) : toText(value)];
 }

@@ -2,6 +2,8 @@ import { type JsonObject, object, text } from '../normalise/json.ts';
 import { normaliseUsage } from '../normalise-usage.ts';
 import type { UsageFlag, UsageRecord } from '../record.ts';
 import { type AgentCall, dropped, type LogLine, OTHER_LINE } from './agent-call.ts';
+import { instant } from './instant.ts';
+import { parseObject } from './parse-object.ts';
 
 /** Where a line stands, for lines that carry no identity of their own. */
 export type LinePlace = {
@@ -20,7 +22,6 @@ const NOT_NULL = {
 } as const;
 
 const SEMVER_START = /^\d{1,9}\.\d{1,9}\.\d/;
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 
 /**
  * One line of a Claude Code session file (`~/.claude/projects/**.jsonl`). A message is repeated on several lines, so the calls
@@ -36,32 +37,24 @@ export function parseClaudeCodeLine(line: string, place: LinePlace): LogLine {
   const message = object(inner?.message);
   const usage = object(message?.usage);
   if (inner === undefined || message === undefined || usage === undefined) return OTHER_LINE;
-  const reason = unusable(outer, message, usage);
+  const reason = nullField(outer, inner, message, usage) ?? unusable(inner, message);
   if (reason !== undefined) return dropped(reason);
   const occurredAt = instant(inner.timestamp) ?? instant(outer.timestamp);
   if (occurredAt === undefined) return dropped('no_timestamp');
   return { kind: 'call', call: composeCall({ outer, inner, message, usage, progress }, occurredAt, place) };
 }
 
-function parseObject(line: string): JsonObject | undefined {
-  try {
-    return object(JSON.parse(line));
-  } catch {
-    return undefined;
-  }
-}
-
-function unusable(outer: JsonObject, message: JsonObject, usage: JsonObject): string | undefined {
-  for (const field of NOT_NULL.line) if (outer[field] === null) return `${field}_is_null`;
+function nullField(outer: JsonObject, inner: JsonObject, message: JsonObject, usage: JsonObject): string | undefined {
+  for (const field of NOT_NULL.line) if (outer[field] === null || inner[field] === null) return `${field}_is_null`;
   for (const field of NOT_NULL.message) if (message[field] === null) return `${field}_is_null`;
   for (const field of NOT_NULL.usage) if (usage[field] === null) return `${field}_is_null`;
-  if (outer.sessionId === '' || outer.requestId === '' || message.id === '' || message.model === '') return 'empty_id';
-  if (typeof outer.version === 'string' && !SEMVER_START.test(outer.version)) return 'version_not_semver';
   return undefined;
 }
 
-function instant(value: unknown): string | undefined {
-  return typeof value === 'string' && INSTANT.test(value) && !Number.isNaN(Date.parse(value)) ? value : undefined;
+function unusable(line: JsonObject, message: JsonObject): string | undefined {
+  if (line.sessionId === '' || line.requestId === '' || message.id === '' || message.model === '') return 'empty_id';
+  if (typeof line.version === 'string' && !SEMVER_START.test(line.version)) return 'version_not_semver';
+  return undefined;
 }
 
 type Line = {
@@ -86,7 +79,7 @@ function composeCall(
     id: messageId === undefined ? `${place.file}:${place.line}` : `${messageId}:${requestId ?? ''}`,
     occurredAt,
     record: lineRecord(message, usage),
-    isSidechain: outer.isSidechain === true,
+    isSidechain: inner.isSidechain === true,
   };
   if (sessionId !== undefined) call.sessionId = sessionId;
   if (requestId !== undefined) call.requestId = requestId;

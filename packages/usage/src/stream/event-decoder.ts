@@ -13,64 +13,33 @@ export type EventDecoder = {
  * many lines). What is not JSON is passed over: it is not usage.
  */
 export function createEventDecoder(emit: (event: unknown) => void): EventDecoder {
-  let pending: string[] = [];
-  let pendingLength = 0;
-  let data: string[] = [];
-  let dataLength = 0;
-  let document: string[] = [];
-  let documentLength = 0;
+  /** The line that has begun, the data lines of the event that has begun, the lines of a document. */
+  const line = new Pieces();
+  const data = new Pieces();
+  const document = new Pieces();
   let isDone = false;
-  let isTooLong = false;
 
   function add(text: string): void {
     let from = 0;
     for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', from)) {
-      keep(text.slice(from, at));
-      takeLine();
+      line.add(text.slice(from, at));
+      takeLine(line.take('').trimEnd());
       from = at + 1;
     }
-    if (from < text.length) keep(text.slice(from));
+    if (from < text.length) line.add(text.slice(from));
   }
 
-  function keep(piece: string): void {
-    pendingLength += piece.length;
-    if (pendingLength <= EVENT_LENGTH_MAX) pending.push(piece);
-    else isTooLong = true;
+  function takeLine(text: string): void {
+    if (text === '') emitData(data.take('\n'));
+    else if (text === 'data: [DONE]' || text === 'data:[DONE]') isDone = true;
+    else if (text.startsWith('data:')) data.add(text.slice(5).trimStart());
+    // A line that is a value of its own is an event; otherwise it is part of a document that ends with the stream.
+    else if (!FIELD.test(text) && !(document.isEmpty() && text.startsWith('{') && emitJson(text))) document.add(text);
   }
 
-  function takeLine(): void {
-    const line = pendingLength <= EVENT_LENGTH_MAX ? pending.join('').trimEnd() : '';
-    pending = [];
-    pendingLength = 0;
-    if (line === '') dispatch();
-    else if (line.startsWith('data:')) takeData(line.slice(5).trimStart());
-    else if (/^(?:event|id|retry)?:/.test(line)) return;
-    else takeJson(line);
-  }
-
-  function takeData(text: string): void {
-    if (text === '[DONE]') {
-      isDone = true;
-      return;
-    }
-    dataLength += text.length;
-    if (dataLength <= EVENT_LENGTH_MAX) data.push(text);
-    else isTooLong = true;
-  }
-
-  function dispatch(): void {
-    // Some servers leave out the empty line between events, so lines that are no event together may be events apart.
-    if (data.length > 0 && !emitJson(data.join('\n'))) for (const line of data) emitJson(line);
-    data = [];
-    dataLength = 0;
-  }
-
-  /** A line that is a value of its own is an event; otherwise it is part of a document that ends with the stream. */
-  function takeJson(line: string): void {
-    if (documentLength === 0 && line.startsWith('{') && emitJson(line)) return;
-    documentLength += line.length;
-    if (documentLength <= EVENT_LENGTH_MAX) document.push(line);
-    else isTooLong = true;
+  /** Some servers leave out the empty line between events, so lines that are no event together may be events apart. */
+  function emitData(text: string): void {
+    if (text !== '' && !emitJson(text)) for (const one of text.split('\n')) emitJson(one);
   }
 
   function emitJson(text: string): boolean {
@@ -85,17 +54,52 @@ export function createEventDecoder(emit: (event: unknown) => void): EventDecoder
   }
 
   function end(): { isDone: boolean; isTooLong: boolean } {
-    const rest = pending.join('').trim();
+    const rest = line.join('').trim();
     if (rest.startsWith('data:')) {
       const last = rest.slice(5).trimStart();
       if (last === '[DONE]') isDone = true;
-      else if (!emitJson([...data, last].join('\n'))) for (const line of [...data, last]) emitJson(line);
-    } else if (data.length > 0) {
-      emitJson(data.join('\n'));
-    } else if (rest !== '' || document.length > 0) {
-      emitJson([...document, rest].join('\n'));
+      emitData(data.isEmpty() ? last : `${data.join('\n')}\n${last}`);
+    } else if (!data.isEmpty()) {
+      emitData(data.join('\n'));
+    } else if (rest !== '' || !document.isEmpty()) {
+      emitJson(`${document.join('\n')}\n${rest}`);
     }
-    return { isDone, isTooLong };
+    return { isDone, isTooLong: line.isTooLong || data.isTooLong || document.isTooLong };
   }
   return { add, end };
+}
+
+/** Fields of a server-sent event other than its data, and comments. */
+const FIELD = /^(?:event|id|retry)?:/;
+
+/** Text in pieces up to a limit; past it, the whole is given up and remembered as too long. */
+class Pieces {
+  #pieces: string[] = [];
+  #length = 0;
+  isTooLong = false;
+
+  add(piece: string): void {
+    this.#length += piece.length;
+    if (this.#length <= EVENT_LENGTH_MAX) {
+      this.#pieces.push(piece);
+      return;
+    }
+    this.isTooLong = true;
+    this.#pieces = [];
+  }
+
+  isEmpty(): boolean {
+    return this.#length === 0;
+  }
+
+  join(separator: string): string {
+    return this.#pieces.join(separator);
+  }
+
+  take(separator: string): string {
+    const text = this.join(separator);
+    this.#pieces = [];
+    this.#length = 0;
+    return text;
+  }
 }

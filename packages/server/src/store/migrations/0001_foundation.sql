@@ -106,9 +106,11 @@ create table identity_generation (
   id integer primary key,
   opened_at timestamptz not null default now(),
   sealed_at timestamptz,
-  -- Blocked Bloom filter over the keys, written when the generation is sealed; null while it is open.
+  -- Blocked Bloom filter over the keys, written some time after the generation is sealed (identity/bloom-filter.ts).
   filter bytea
 );
+create unique index identity_generation_open on identity_generation ((true)) where sealed_at is null;
+alter table identity_generation alter column filter set storage external;
 insert into identity_generation (id) values (1);
 
 -- Reported conflicts: the newest few of each environment, for people to look at. Never metered.
@@ -342,11 +344,12 @@ create trigger posting_append_only before update or delete or truncate on postin
 
 -- Transactions -------------------------------------------------------------------------------------------------------
 
--- Every ingest holds this lock shared until it ends; whoever changes the catalog, seals a generation or voids holds it
--- exclusive. So a publish is answered only when no transaction rates with the old revision any more, and a shared holder
--- that reads the revision after the lock reads the one that will hold at its commit.
+-- Every ingest holds these locks shared until it ends; whoever changes an environment's catalog or voids holds the first one
+-- exclusively, whoever seals a generation of identities the second. So a publish is answered only when no transaction rates
+-- with the old revision any more, and a shared holder that reads the revision after the lock reads the one that holds at its
+-- commit. The block id is drawn here, so that the statements sent along with this one can name it by currval.
 create function ergon_open(environment integer, is_exclusive boolean)
-returns table (catalog_revision bigint, generation integer, voids_waiting boolean)
+returns table (catalog_revision bigint, open_generation integer, voids_waiting boolean, block_id bigint)
 language plpgsql as $$
 begin
   if is_exclusive then
@@ -354,32 +357,11 @@ begin
   else
     perform pg_advisory_xact_lock_shared(4600, environment);
   end if;
+  perform pg_advisory_xact_lock_shared(4601, 0);
   return query
     select e.catalog_revision,
-           (select max(g.id) from identity_generation g),
-           exists (select from event_void v where v.environment_id = environment and v.applied_at is null)
+           (select g.id from identity_generation g where g.sealed_at is null),
+           exists (select from event_void v where v.environment_id = environment and v.applied_at is null),
+           nextval('event_block_id')
     from environment e where e.id = environment;
-end $$;
-
--- Claims identities in the open generation. Rows go in sorted by key, so that two claims of overlapping sets wait for one
--- another in one direction only. `fresh` = how many were new; who the others belong to is asked in a new statement, because
--- this one's snapshot may be older than the transaction it waited for.
-create function ergon_claim(environment integer, is_exclusive boolean, keys uuid[], bodies uuid[])
-returns table (catalog_revision bigint, open_generation integer, voids_waiting boolean, block_id bigint, fresh integer)
-language plpgsql as $$
-declare
-  claimed integer;
-begin
-  select o.catalog_revision, o.generation, o.voids_waiting
-    into catalog_revision, open_generation, voids_waiting
-    from ergon_open(environment, is_exclusive) o;
-  block_id := nextval('event_block_id');
-  insert into identity (generation, key, body, block_id, position)
-    select open_generation, k.key, k.body, ergon_claim.block_id, k.position - 1
-    from unnest(keys, bodies) with ordinality as k(key, body, position)
-    order by k.key
-    on conflict do nothing;
-  get diagnostics claimed = row_count;
-  fresh := claimed;
-  return next;
 end $$;

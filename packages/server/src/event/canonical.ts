@@ -4,6 +4,7 @@
  */
 import { decimal, toText } from '@ergon/exact';
 import { LIMITS } from '../limits.ts';
+import type { ByteWriter } from './byte-writer.ts';
 
 /** A JSON number that a double would round, kept as its literal (see {@link parseJsonExact}). */
 export class ExactNumber {
@@ -16,63 +17,81 @@ export class ExactNumber {
 /** Thrown while writing canonical text; the caller turns it into a rejected event. */
 export class NotCanonicalError extends Error {}
 
-const PLAIN_STRING = /^[ !#-[\]-~]*$/;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const COMMA = 0x2c;
+const COLON = 0x3a;
 
-export function canonicalJson(value: unknown): string {
-  return write(value, 0);
-}
-
-function write(value: unknown, depth: number): string {
+/**
+ * Writes the canonical text of a parsed JSON value.
+ *
+ * @throws NotCanonicalError when it nests too deep or holds something that JSON cannot.
+ */
+export function writeCanonical(writer: ByteWriter, value: unknown, depth = 0): void {
   switch (typeof value) {
     case 'string':
-      return writeString(value);
+      writer.string(value);
+      return;
     case 'number':
       if (!Number.isFinite(value)) throw new NotCanonicalError('holding a number beyond every limit');
-      return Object.is(value, -0) ? '0' : String(value);
+      writer.number(Object.is(value, -0) ? 0 : value);
+      return;
     case 'boolean':
-      return value ? 'true' : 'false';
-    case 'object': {
-      if (value === null) return 'null';
-      if (depth >= LIMITS.depthMax) throw new NotCanonicalError(`nested deeper than ${LIMITS.depthMax} levels`);
-      if (Array.isArray(value)) return writeArray(value, depth);
-      if (value instanceof ExactNumber) return value.text;
-      return writeObject(value, depth);
-    }
+      writer.ascii(value ? 'true' : 'false');
+      return;
+    case 'object':
+      if (value === null) writer.ascii('null');
+      else if (depth >= LIMITS.depthMax) throw new NotCanonicalError(`nested deeper than ${LIMITS.depthMax} levels`);
+      else if (Array.isArray(value)) writeArray(writer, value, depth);
+      else if (value instanceof ExactNumber) writer.ascii(value.text);
+      else writeObject(writer, value, depth);
+      return;
     default:
-      throw new NotCanonicalError(`not JSON: ${typeof value}`);
+      throw new NotCanonicalError(`holding a ${typeof value}, which JSON has not`);
   }
 }
 
-export function writeString(value: string): string {
-  return PLAIN_STRING.test(value) ? `"${value}"` : JSON.stringify(value);
-}
-
-function writeArray(values: readonly unknown[], depth: number): string {
-  let text = '[';
+function writeArray(writer: ByteWriter, values: readonly unknown[], depth: number): void {
+  writer.byte(OPEN_BRACKET);
   for (let index = 0; index < values.length; index++) {
-    if (index > 0) text += ',';
-    text += write(values[index], depth + 1);
+    if (index > 0) writer.byte(COMMA);
+    writeCanonical(writer, values[index], depth + 1);
   }
-  return `${text}]`;
+  writer.byte(CLOSE_BRACKET);
 }
 
-function writeObject(value: object, depth: number): string {
-  const keys = Object.keys(value);
-  for (let index = 1; index < keys.length; index++) {
-    if ((keys[index - 1] ?? '') > (keys[index] ?? '')) {
-      keys.sort();
-      break;
-    }
-  }
+function writeObject(writer: ByteWriter, value: object, depth: number): void {
+  const keys = sortedKeys(value);
   const members = value as Readonly<Record<string, unknown>>;
-  let text = '{';
+  writer.byte(OPEN_BRACE);
   for (let index = 0; index < keys.length; index++) {
     const key = keys[index] ?? '';
-    text += index === 0 ? writeString(key) : `,${writeString(key)}`;
-    text += ':';
-    text += write(members[key], depth + 1);
+    if (index > 0) writer.byte(COMMA);
+    writer.string(key);
+    writer.byte(COLON);
+    writeCanonical(writer, members[key], depth + 1);
   }
-  return `${text}}`;
+  writer.byte(CLOSE_BRACE);
+}
+
+/** Objects of events have a dozen members: below this an insertion sort in place beats the built-in one, which allocates. */
+const INSERTION_SORT_MAX = 40;
+
+function sortedKeys(value: object): string[] {
+  const keys = Object.keys(value);
+  if (keys.length > INSERTION_SORT_MAX) return keys.sort();
+  for (let index = 1; index < keys.length; index++) {
+    const key = keys[index] ?? '';
+    let position = index;
+    while (position > 0 && (keys[position - 1] ?? '') > key) {
+      keys[position] = keys[position - 1] ?? '';
+      position--;
+    }
+    keys[position] = key;
+  }
+  return keys;
 }
 
 /** A number of sixteen digits or more, or with an exponent: only such a text can hold one that a double rounds. */

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { LIMITS } from '../limits.ts';
-import { canonicalJson, ExactNumber, NotCanonicalError, writeString } from './canonical.ts';
+import { ByteWriter } from './byte-writer.ts';
+import { ExactNumber, NotCanonicalError, writeCanonical } from './canonical.ts';
 import { ATTRIBUTION_FIELDS, type CallStatus, type Captured, type EventError } from './event.ts';
 import { formatInstant, parseInstant } from './instant.ts';
 
@@ -10,6 +11,8 @@ export type CaptureContext = {
   readonly receivedAt: number;
   /** Oldest time this key may send, microseconds since 1970. */
   readonly oldest: number;
+  /** Reads back an event that was accepted once: rules about the moment of receipt do not apply. */
+  readonly isStored?: boolean;
 };
 
 type Members = Readonly<Record<string, unknown>>;
@@ -78,7 +81,7 @@ function capture(value: Members, id: string, index: number, context: CaptureCont
   if (canonical.length > LIMITS.eventBytesMax) {
     throw new Refusal(
       'event_too_large',
-      `the event has ${canonical.length} characters; at most ${LIMITS.eventBytesMax} are accepted`,
+      `the event has ${canonical.length} bytes; at most ${LIMITS.eventBytesMax} are accepted`,
     );
   }
   return {
@@ -88,6 +91,7 @@ function capture(value: Members, id: string, index: number, context: CaptureCont
     type,
     subject,
     occurredAt,
+    isTimeFilled: value.time === undefined || value.time === null,
     data,
     status,
     attempt,
@@ -113,23 +117,41 @@ type Envelope = {
   readonly hasExtensions: boolean;
 };
 
-function canonicalEvent(value: Members, envelope: Envelope, occurredAt: number): string {
+/** Canonical texts of the events in flight, a chunk for some hundred of them. */
+const canonicalWriter = new ByteWriter(256 * 1024);
+
+function canonicalEvent(value: Members, envelope: Envelope, occurredAt: number): Buffer {
   const { id, source, type, subject, data } = envelope;
-  const time = value.time === undefined || value.time === null ? undefined : `"${formatInstant(occurredAt)}"`;
+  const writer = canonicalWriter;
+  writer.discard();
+  const hasTime = value.time !== undefined && value.time !== null;
   if (envelope.hasExtensions) {
-    const parts = new Map<string, string>();
-    for (const key of Object.keys(value)) if (!ENVELOPE_MEMBERS.has(key)) parts.set(key, canonicalJson(value[key]));
-    parts.set('data', canonicalJson(data)).set('id', writeString(id)).set('source', writeString(source));
-    parts.set('type', writeString(type));
-    if (subject !== undefined) parts.set('subject', writeString(subject));
-    if (time !== undefined) parts.set('time', time);
-    const members = [...parts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, part]) => `"${key}":${part}`);
-    return `{${members.join(',')}}`;
+    const members: Record<string, unknown> = { ...value, id, source, type, data };
+    for (const name of TRANSPORT_MEMBERS) delete members[name];
+    if (subject === undefined) delete members.subject;
+    if (hasTime) members.time = formatInstant(occurredAt);
+    else delete members.time;
+    writeCanonical(writer, members);
+    return writer.take();
   }
-  let text = `{"data":${canonicalJson(data)},"id":${writeString(id)},"source":${writeString(source)}`;
-  if (subject !== undefined) text += `,"subject":${writeString(subject)}`;
-  if (time !== undefined) text += `,"time":${time}`;
-  return `${text},"type":${writeString(type)}}`;
+  writer.ascii('{"data":');
+  writeCanonical(writer, data, 1);
+  writer.ascii(',"id":');
+  writer.string(id);
+  writer.ascii(',"source":');
+  writer.string(source);
+  if (subject !== undefined) {
+    writer.ascii(',"subject":');
+    writer.string(subject);
+  }
+  if (hasTime) {
+    writer.ascii(',"time":');
+    writer.string(formatInstant(occurredAt));
+  }
+  writer.ascii(',"type":');
+  writer.string(type);
+  writer.ascii('}');
+  return writer.take();
 }
 
 /** Returns whether the event has extension attributes. */
@@ -159,6 +181,7 @@ function occurrence(time: unknown, context: CaptureContext): number {
       '/time',
     );
   }
+  if (context.isStored === true) return micros;
   if (micros > context.receivedAt + LIMITS.futureMicrosMax) {
     throw new Refusal(
       'time_in_future',

@@ -33,6 +33,8 @@ export type CapturedEvent = {
   readonly subject: string | undefined;
   /** When it happened, microseconds since 1970; the receipt when the client did not say. */
   readonly occurredAt: number;
+  /** The client sent no time: the receipt stands for it, and is kept beside the event. */
+  readonly isTimeFilled: boolean;
   readonly data: Readonly<Record<string, unknown>>;
   readonly status: CallStatus;
   readonly attempt: number;
@@ -43,7 +45,7 @@ export type CapturedEvent = {
   /** 32 hexadecimal digits over the canonical body. */
   readonly bodyHash: string;
   /** RFC 8785 text of the event as sent, without what the server filled in. */
-  readonly canonical: string;
+  readonly canonical: Buffer;
 };
 
 /** Why one event was refused; its neighbours are not touched. */
@@ -52,3 +54,6 @@ export type EventError = { readonly code: string; readonly detail: string; reado
 export type Captured =
   | { readonly ok: true; readonly event: CapturedEvent }
   | { readonly ok: false; readonly index: number; readonly id: string | undefined; readonly error: EventError };
+
+/** Type of the event that takes back another (DESIGN section 9). */
+export const VOID_TYPE = 'event.void';

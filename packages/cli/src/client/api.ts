@@ -1,0 +1,114 @@
+import type { Client, Query } from './client.ts';
+import { RETRY_IMPORT, RETRY_INTERACTIVE } from './retry.ts';
+import type {
+  AuditReport,
+  CreatedKey,
+  Customer,
+  EventExplanation,
+  EventSummary,
+  Grant,
+  IngestReport,
+  Key,
+  LedgerEntry,
+  Meter,
+  Page,
+  RateCard,
+  Run,
+  UsageReport,
+  Wallet,
+} from './wire.ts';
+
+/** One page of events as it goes over the wire. */
+export type IngestBody = { readonly bytes: Uint8Array<ArrayBuffer>; readonly encoding?: string };
+
+/** The routes the command line uses, by name. Shapes: `wire.ts`. */
+export type Api = {
+  readonly ingest: (body: IngestBody) => Promise<IngestReport>;
+  readonly lookupEvent: (source: string, id: string) => Promise<EventExplanation>;
+  readonly listEvents: (query: Query) => Promise<Page<EventSummary>>;
+  readonly usage: (query: Query) => Promise<UsageReport>;
+  readonly listMeters: () => Promise<Page<Meter>>;
+  readonly listCustomers: (query: Query) => Promise<Page<Customer>>;
+  readonly listWallets: (customer: string) => Promise<Page<Wallet>>;
+  readonly getWallet: (customer: string, wallet: string) => Promise<Wallet>;
+  readonly createGrant: (customer: string, wallet: string, grant: unknown, idempotencyKey: string) => Promise<Grant>;
+  readonly listEntries: (customer: string, wallet: string, query: Query) => Promise<Page<LedgerEntry>>;
+  readonly getRun: (id: string) => Promise<Run>;
+  readonly listRateCards: () => Promise<Page<RateCard>>;
+  readonly getRateCard: (key: string) => Promise<RateCard>;
+  readonly putRateCard: (key: string, card: unknown) => Promise<RateCard>;
+  readonly listKeys: () => Promise<Page<Key>>;
+  readonly createKey: (key: unknown) => Promise<CreatedKey>;
+  readonly rotateKey: (id: string) => Promise<CreatedKey>;
+  readonly revokeKey: (id: string) => Promise<void>;
+  readonly audit: () => Promise<AuditReport>;
+};
+
+export function createApi(client: Client): Api {
+  const call = caller(client);
+  const seg = encodeURIComponent;
+  const walletPath = (customer: string, wallet: string) => `/v1/customers/${seg(customer)}/wallets/${seg(wallet)}`;
+  return {
+    ingest: async (body) => ingest(client, body),
+    lookupEvent: (source, id) => call('GET', '/v1/events/lookup', { query: { source, id } }),
+    listEvents: (query) => call('GET', '/v1/events', { query }),
+    usage: (query) => call('GET', '/v1/usage', { query }),
+    listMeters: () => call('GET', '/v1/meters', {}),
+    listCustomers: (query) => call('GET', '/v1/customers', { query }),
+    listWallets: (customer) => call('GET', `/v1/customers/${seg(customer)}/wallets`, {}),
+    getWallet: (customer, wallet) => call('GET', walletPath(customer, wallet), {}),
+    createGrant: (customer, wallet, grant, idempotencyKey) =>
+      call('POST', `${walletPath(customer, wallet)}/grants`, {
+        json: grant,
+        headers: { 'idempotency-key': idempotencyKey },
+      }),
+    listEntries: (customer, wallet, query) => call('GET', `${walletPath(customer, wallet)}/entries`, { query }),
+    getRun: (id) => call('GET', `/v1/runs/${seg(id)}`, {}),
+    listRateCards: () => call('GET', '/v1/rate_cards', {}),
+    getRateCard: (key) => call('GET', `/v1/rate_cards/${seg(key)}`, {}),
+    putRateCard: (key, card) => call('PUT', `/v1/rate_cards/${seg(key)}`, { json: card }),
+    listKeys: () => call('GET', '/v1/keys', {}),
+    createKey: (key) => call('POST', '/v1/keys', { json: key }),
+    rotateKey: (id) => call('POST', `/v1/keys/${seg(id)}/rotate`, { json: {} }),
+    revokeKey: async (id) => {
+      await client.request('DELETE', `/v1/keys/${seg(id)}`, { retry: RETRY_INTERACTIVE });
+    },
+    audit: () => call('POST', '/v1/audit', { json: {}, timeoutMs: 3_600_000 }),
+  };
+}
+
+type CallOptions = {
+  readonly query?: Query;
+  readonly json?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+};
+
+function caller(client: Client) {
+  return async <T>(method: string, path: string, options: CallOptions): Promise<T> => {
+    const { json, ...rest } = options;
+    const text = await client.request(method, path, {
+      ...rest,
+      ...(json !== undefined && { body: { contentType: 'application/json', bytes: JSON.stringify(json) } }),
+      retry: RETRY_INTERACTIVE,
+    });
+    // The server's OpenAPI document is the contract of these shapes; this is the one place that takes its word.
+    return JSON.parse(text) as T;
+  };
+}
+
+async function ingest(client: Client, body: IngestBody): Promise<IngestReport> {
+  const text = await client.request('POST', '/v1/events', {
+    body: { contentType: 'application/x-ndjson', ...body },
+    retry: RETRY_IMPORT,
+    isFinishedOnInterrupt: true,
+  });
+  const report: IngestReport = JSON.parse(text);
+  // What an import counts and reports is exactly these figures, so here the server's word is checked.
+  for (const count of [report.accepted, report.duplicates, report.conflicts, report.rejected]) {
+    if (!Number.isSafeInteger(count) || count < 0) {
+      throw new Error(`${client.baseUrl} answered something that is not an ingest report: ${text.slice(0, 200)}`);
+    }
+  }
+  return report;
+}

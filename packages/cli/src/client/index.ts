@@ -1,0 +1,4 @@
+export { type Api, createApi } from './api.ts';
+export { createClient, type Query, UnreachableError } from './client.ts';
+export { type Problem, ProblemError } from './problem.ts';
+export type * from './wire.ts';

@@ -1,0 +1,48 @@
+/** An answer that is not 2xx: the server's problem details (RFC 9457) where it sent them. */
+export type Problem = {
+  readonly status: number;
+  readonly code: string;
+  readonly title: string;
+  readonly detail: string;
+  readonly errors: readonly { readonly pointer: string; readonly detail: string }[];
+  readonly requestId: string | undefined;
+};
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value.length > 0 ? value : undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Reads a problem from a body of any shape: a proxy in between may answer with a page of its own. */
+export function parseProblem(status: number, body: string): Problem {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    parsed = undefined;
+  }
+  const members = isObject(parsed) ? parsed : {};
+  const errors = Array.isArray(members['errors']) ? members['errors'].filter(isObject) : [];
+  return {
+    status,
+    code: text(members['code']) ?? `http_${status}`,
+    title: text(members['title']) ?? `The server answered ${status}`,
+    detail: text(members['detail']) ?? body.replace(/\s+/g, ' ').slice(0, 300),
+    errors: errors.map((one) => ({ pointer: text(one['pointer']) ?? '', detail: text(one['detail']) ?? '' })),
+    requestId: text(members['request_id']),
+  };
+}
+
+/** A problem as an error, thrown by the client's `get`, `post`, ... */
+export class ProblemError extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail === '' ? problem.title : `${problem.title}: ${problem.detail}`);
+    this.name = 'ProblemError';
+    this.problem = problem;
+  }
+}

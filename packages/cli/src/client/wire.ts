@@ -1,0 +1,164 @@
+/** Shapes of the HTTP API as they travel (DESIGN section 6). Amounts and quantities are decimal strings. */
+
+export type Page<T> = { readonly data: readonly T[]; readonly next_cursor?: string | null };
+
+export type IngestReport = {
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly conflicts: number;
+  readonly rejected: number;
+  readonly results: readonly {
+    readonly index: number;
+    readonly id?: string;
+    readonly status: string;
+    readonly error?: { readonly code: string; readonly detail: string; readonly pointer?: string };
+  }[];
+  readonly warnings?: readonly { readonly index?: number; readonly code: string; readonly detail: string }[];
+};
+
+export type EventSummary = {
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly time: string;
+  readonly customer?: string | null;
+  readonly model?: string | null;
+  readonly [member: string]: unknown;
+};
+
+export type RatedLine = {
+  readonly meter: string;
+  readonly price: { readonly card: string; readonly version: string | number; readonly key?: string };
+  readonly bucket?: string | null;
+  readonly quantity: string;
+  readonly total_before?: string;
+  readonly total_after?: string;
+  readonly unit_amount?: string | null;
+  readonly tier?: string | number | null;
+  readonly amount: string;
+  readonly currency: string;
+  readonly grants?: readonly { readonly grant: string; readonly amount: string }[];
+  readonly receivable?: string;
+};
+
+export type EventExplanation = {
+  readonly event: Readonly<Record<string, unknown>>;
+  readonly received_at: string;
+  readonly customer: string | null;
+  readonly attribution?: Readonly<Record<string, unknown>>;
+  readonly quantities: readonly { readonly meter: string; readonly quantity: string; readonly quality?: string }[];
+  readonly lines: readonly RatedLine[];
+  readonly provider_cost?: { readonly amount: string; readonly currency: string; readonly source?: string } | null;
+  readonly unrated?: readonly { readonly meter: string; readonly quantity: string; readonly reason: string }[];
+  readonly flags?: readonly (string | { readonly code: string; readonly detail?: string })[];
+  readonly voided_by?: Readonly<Record<string, unknown>> | null;
+};
+
+export type UsageReport = {
+  readonly meter: string;
+  readonly unit: string;
+  readonly window?: string | null;
+  readonly rows: readonly {
+    readonly window_start?: string | null;
+    readonly group: Readonly<Record<string, string | null>>;
+    readonly value: string | null;
+  }[];
+};
+
+export type Meter = {
+  readonly key: string;
+  readonly aggregation?: string;
+  readonly unit?: string;
+  readonly event_types?: readonly string[];
+  readonly [member: string]: unknown;
+};
+
+export type Customer = {
+  readonly id: string;
+  readonly name?: string | null;
+  readonly time_zone?: string | null;
+  readonly rate_card?: string | null;
+  readonly provisional?: boolean;
+};
+
+export type Grant = {
+  readonly id: string;
+  readonly amount: string;
+  readonly balance?: string;
+  readonly currency?: string;
+  readonly kind?: string;
+  readonly priority?: number | null;
+  readonly expires_at?: string | null;
+};
+
+export type Wallet = {
+  readonly key?: string;
+  readonly wallet?: string;
+  readonly currency: string;
+  readonly posted: string;
+  readonly held: string;
+  readonly available: string;
+  readonly receivable?: string;
+  readonly grants?: readonly Grant[];
+};
+
+export type LedgerEntry = {
+  readonly id: string;
+  readonly posted_at: string;
+  readonly debit_account: string;
+  readonly credit_account: string;
+  readonly amount: string;
+  readonly currency: string;
+  readonly kind: string;
+  readonly meter?: string | null;
+  readonly grant?: string | null;
+};
+
+export type RunTotals = Readonly<Record<string, string | number | null>>;
+
+export type Run = {
+  readonly id: string;
+  readonly parent_run_id?: string | null;
+  readonly customer?: string | null;
+  readonly agent?: string | null;
+  readonly totals: RunTotals;
+  readonly subtree_totals?: RunTotals;
+  readonly children?: readonly Run[];
+};
+
+export type RateCard = {
+  readonly key: string;
+  readonly version?: string | number;
+  readonly currency: string;
+  readonly effective_from?: string;
+  readonly prices: readonly Readonly<Record<string, unknown>>[];
+};
+
+export type Key = {
+  readonly id: string;
+  readonly name: string;
+  readonly role: string;
+  readonly scopes?: readonly string[];
+  readonly environment?: string;
+  readonly created_at?: string;
+  readonly expires_at?: string | null;
+  readonly revoked_at?: string | null;
+};
+
+/** The secret is in `key` and is never shown again. */
+export type CreatedKey = Key & { readonly key: string };
+
+export type AuditReport = {
+  readonly events: number | string;
+  readonly blocks: number | string;
+  readonly accumulators: number | string;
+  readonly postings: number | string;
+  readonly rollups: number | string;
+  readonly differences: readonly {
+    readonly kind: string;
+    readonly key: unknown;
+    readonly expected: unknown;
+    readonly found: unknown;
+  }[];
+  readonly duration_ms: number;
+};

@@ -1,0 +1,151 @@
+import type { Command } from 'commander';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { CliError } from '../cli-error.ts';
+import type { CommandContext } from '../command-context.ts';
+import { EXIT_CODE } from '../exit-code.ts';
+import { printTable } from '../print/table.ts';
+import { cursorHint, type ListFlags, withListOptions } from './list-options.ts';
+
+/** `ergon customers`, `ergon meters`, `ergon rate-card`. */
+export function addCatalogCommands(program: Command, context: CommandContext): void {
+  withListOptions(
+    program.command('customers').description('who is billed; provisional ones were first seen in an event'),
+    50,
+  ).action((flags: ListFlags) => listCustomers(context, flags));
+  program
+    .command('meters')
+    .description('what can be measured: the built-in meters and your own')
+    .action(() => listMeters(context));
+  const card = program.command('rate-card').description('versioned price lists');
+  card
+    .command('list')
+    .description('all rate cards')
+    .action(() => listRateCards(context));
+  card
+    .command('get')
+    .argument('<key>')
+    .description('the latest version of a rate card, as JSON')
+    .action((key: string) =>
+      context.withApi(async (api) => context.io.writeOut(`${JSON.stringify(await api.getRateCard(key), null, 2)}\n`)),
+    );
+  card
+    .command('put')
+    .argument('<key>', 'the card; "default" applies to every customer without another')
+    .argument('[file]', 'a JSON file; standard input without it')
+    .description('publish a new version; earlier ones stay as they are')
+    .addHelpText('after', CARD_HELP)
+    .action((key: string, file: string | undefined) => putRateCard(context, key, file));
+}
+
+const CARD_HELP = `
+Example:
+  $ ergon rate-card put default <<'END'
+  {"currency": "USD", "prices": [
+    {"meter": "input_tokens", "match": {"model": "gpt-5*"}, "charge_model": {"type": "per_unit", "unit_amount": "0.00000025"}},
+    {"meter": "output_tokens", "match": {"model": "gpt-5*"}, "charge_model": {"type": "per_unit", "unit_amount": "0.000002"}}]}
+  END`;
+
+async function listCustomers(context: CommandContext, flags: ListFlags): Promise<void> {
+  await context.withApi(async (api, isJson) => {
+    const page = await api.listCustomers({ limit: flags.limit, cursor: flags.cursor });
+    if (isJson) {
+      context.io.writeOut(`${JSON.stringify(page, null, 2)}\n`);
+      return;
+    }
+    printTable(
+      context.io,
+      [{ name: 'customer' }, { name: 'name' }, { name: 'rate card' }, { name: 'time zone' }, { name: '' }],
+      page.data.map((one) => [
+        one.id,
+        one.name ?? '-',
+        one.rate_card ?? 'default',
+        one.time_zone ?? 'UTC',
+        one.provisional === true ? 'provisional' : '',
+      ]),
+    );
+    cursorHint(context.io, page);
+  });
+}
+
+async function listMeters(context: CommandContext): Promise<void> {
+  await context.withApi(async (api, isJson) => {
+    const page = await api.listMeters();
+    if (isJson) {
+      context.io.writeOut(`${JSON.stringify(page, null, 2)}\n`);
+      return;
+    }
+    printTable(
+      context.io,
+      [{ name: 'meter' }, { name: 'aggregation' }, { name: 'unit' }, { name: 'events' }],
+      page.data.map((one) => [one.key, one.aggregation ?? '', one.unit ?? '', (one.event_types ?? []).join(', ')]),
+    );
+  });
+}
+
+async function listRateCards(context: CommandContext): Promise<void> {
+  await context.withApi(async (api, isJson) => {
+    const page = await api.listRateCards();
+    if (isJson) {
+      context.io.writeOut(`${JSON.stringify(page, null, 2)}\n`);
+      return;
+    }
+    printTable(
+      context.io,
+      [
+        { name: 'rate card' },
+        { name: 'version', align: 'right' },
+        { name: 'currency' },
+        { name: 'effective from' },
+        { name: 'prices', align: 'right' },
+      ],
+      page.data.map((one) => [
+        one.key,
+        String(one.version ?? ''),
+        one.currency,
+        one.effective_from ?? '',
+        String(one.prices?.length ?? ''),
+      ]),
+    );
+  });
+}
+
+async function putRateCard(context: CommandContext, key: string, file: string | undefined): Promise<void> {
+  const text = file === undefined ? await readAll(context) : readFile(resolve(context.io.cwd, file));
+  let card: unknown;
+  try {
+    card = JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CliError(
+      EXIT_CODE.usage,
+      `the rate card is not JSON: ${reason}`,
+      '`ergon rate-card put --help` shows one.',
+    );
+  }
+  await context.withApi(async (api, isJson) => {
+    const published = await api.putRateCard(key, card);
+    if (isJson) context.io.writeOut(`${JSON.stringify(published, null, 2)}\n`);
+    else {
+      const from = published.effective_from === undefined ? '' : `, effective from ${published.effective_from}`;
+      context.io.writeOut(`Published rate card ${key} version ${published.version ?? '1'}${from}.\n`);
+    }
+  });
+}
+
+function readFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new CliError(
+      EXIT_CODE.usage,
+      `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+async function readAll(context: CommandContext): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of context.io.readIn()) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,28 @@
+import type { Currency, Decimal } from '@ergon/exact';
+import type { CustomerCache } from '../catalog/customers.ts';
+import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import type { Generations } from '../identity/index.ts';
+import type { DimensionSets } from './dimension-sets.ts';
+import type { GrantFacts } from './lock-accounts.ts';
+import type { PreparedEvent } from './prepare.ts';
+
+/** What the provider charges for a call, as far as its price is known. */
+export type CostSource = (event: PreparedEvent) => { readonly amount: Decimal; readonly source: string } | undefined;
+
+export type RecordServices = {
+  readonly customers: CustomerCache;
+  readonly generations: Generations;
+  readonly dimensionSets: DimensionSets;
+  /** Rows known to exist, so that they need no insert: "environment|..." */
+  readonly knownRows: Set<string>;
+  /** By account: environments share no account id. */
+  readonly grantFacts: Map<number, GrantFacts>;
+  readonly costOf: CostSource;
+  /** Account that usage revenue is credited to, by environment and currency. */
+  revenueAccount(environmentId: number, currency: Currency): Promise<number>;
+  catalog(environmentId: number): Promise<CatalogSnapshot>;
+  rememberCatalog(snapshot: CatalogSnapshot): void;
+};
+
+/** Actions to run once the transaction has committed: what the caches may believe only then. */
+export type AfterCommit = (() => void)[];
