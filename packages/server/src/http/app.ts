@@ -7,13 +7,20 @@ import { registerLedgerRoutes } from '../ledger/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
 import type { AppEnv, AppServices } from './context.ts';
+import { describeEventOperations } from './event-operations.ts';
 import { postEvents } from './events-route.ts';
 import { type Problem, ProblemError, refuse, renderProblem } from './problem.ts';
+import { readBounded } from './read-json.ts';
 import { registerReference } from './reference/index.ts';
 
 /** The whole HTTP surface on web-standard requests; a test calls `app.request()` without a socket. */
 export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   const app = new OpenAPIHono<AppEnv>();
+  app.openAPIRegistry.registerComponent('securitySchemes', 'key', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An API key; x-api-key works as well',
+  });
   app.use(async (context, next) => {
     const requestId = context.req.header('x-request-id')?.match(/^[\w-]{1,64}$/)?.[0] ?? randomUUID();
     context.set('requestId', requestId);
@@ -28,9 +35,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
     );
   });
   app.post('/v1/events', async (context) => {
-    const body = Buffer.from(await context.req.arrayBuffer());
-    if (body.length > LIMITS.bodyBytesMax)
-      throw refuse('body_too_large', `the body is larger than ${LIMITS.bodyBytesMax} bytes`);
+    const body = await readBounded(context.req.raw, LIMITS.bodyBytesMax);
     const answer = await postEvents(services, context.req.raw.headers, body, context.get('requestId'));
     return new Response(answer.body, { status: answer.status, headers: answer.headers });
   });
@@ -47,6 +52,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
       'content-type': services.metrics.registry.contentType,
     }),
   );
+  describeEventOperations(app);
   registerCatalogRoutes(app, services);
   registerLedgerRoutes(app, services);
   registerAccessRoutes(app, services);
