@@ -9,6 +9,7 @@ import { allowedMethods } from './allowed-methods.ts';
 import type { AppEnv, AppServices } from './context.ts';
 import { describeEventOperations } from './event-operations.ts';
 import { postEvents } from './events-route.ts';
+import type { App } from './operation.ts';
 import { type Problem, ProblemError, refuse, renderProblem } from './problem.ts';
 import { readBounded } from './read-json.ts';
 import { registerReference } from './reference/index.ts';
@@ -39,6 +40,17 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
     const answer = await postEvents(services, context.req.raw.headers, body, context.get('requestId'));
     return new Response(answer.body, { status: answer.status, headers: answer.headers });
   });
+  registerHealth(app, services);
+  describeEventOperations(app);
+  registerCatalogRoutes(app, services);
+  registerLedgerRoutes(app, services);
+  registerAccessRoutes(app, services);
+  registerReference(app, services);
+  answerProblems(app, services);
+  return app;
+}
+
+function registerHealth(app: App, services: AppServices): void {
   app.get('/healthz', (context) => context.json({ status: 'ok' }));
   app.get('/readyz', async (context) => {
     const { ready, reason } = await services.readiness();
@@ -52,11 +64,10 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
       'content-type': services.metrics.registry.contentType,
     }),
   );
-  describeEventOperations(app);
-  registerCatalogRoutes(app, services);
-  registerLedgerRoutes(app, services);
-  registerAccessRoutes(app, services);
-  registerReference(app, services);
+}
+
+/** Whatever no route answered, and whatever a route threw. */
+function answerProblems(app: App, services: AppServices): void {
   app.notFound((context) => {
     const methods = allowedMethods(app.routes, context.req.path);
     if (methods.length === 0) {
@@ -86,7 +97,6 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
       requestId,
     );
   });
-  return app;
 }
 
 function isDecodable(path: string): boolean {

@@ -1,4 +1,3 @@
-import { expect } from 'vitest';
 import { createTestDatabase } from '../../../../tests/support/test-database.ts';
 import { GroupCommit } from '../record/group-commit.ts';
 import { recordServices } from '../record/services.ts';
@@ -67,13 +66,11 @@ export async function startTestApp(): Promise<TestApp> {
     call,
     async environment(key) {
       const answer = await call('POST', '/v1/environments', { body: { key, name: key } });
-      expect(answer.status, answer.text).toBe(201);
-      return answer.body.admin_key.key;
+      return created(answer).admin_key.key;
     },
     async key(body, options = {}) {
       const answer = await call('POST', '/v1/keys', { ...options, body });
-      expect(answer.status, answer.text).toBe(201);
-      return answer.body.key;
+      return created(answer).key;
     },
     async stop() {
       await services.groupCommit.close();
@@ -81,6 +78,11 @@ export async function startTestApp(): Promise<TestApp> {
       await testDatabase.drop();
     },
   };
+}
+
+function created(answer: Answer): Json {
+  if (answer.status !== 201) throw new Error(`expected 201: ${answer.text}`);
+  return answer.body;
 }
 
 function requestOf(options: CallOptions, adminKey: string): RequestInit {

@@ -183,6 +183,32 @@ test.each([
   expect((await server.call('GET', '/v1/customers/refused')).status).toBe(404);
 });
 
+test('usage debits grants first, then the receivable; entries name meter, grant and block', async () => {
+  const prices = [
+    { meter: 'output_tokens', match: { model: 'm*' }, charge_model: { type: 'per_unit', unit_amount: '0.01' } },
+    { key: 'calls', meter: 'requests', charge_model: { type: 'per_unit', unit_amount: '1' } },
+  ];
+  const card = await server.call('PUT', '/v1/rate_cards/default', { body: { currency: 'USD', prices } });
+  expect(card.status, card.text).toBe(200);
+  const path = '/v1/customers/spender/wallets/default';
+  const spent = await grant(path, { amount: '2' });
+  const event = { id: 'u1', type: 'llm.call', subject: 'spender', data: { model: 'm1', tokens: { output: 300 } } };
+  const sent = await server.call('POST', '/v1/events', { body: event });
+  expect(sent.body, sent.text).toMatchObject({ accepted: 1 });
+  const wallet = await server.call('GET', path);
+  expect(wallet.body).toMatchObject({ posted: '0', available: '0', receivable: '2', customer_credit: '0' });
+  expect(wallet.body.grants[0]).toMatchObject({ id: spent.id, status: 'spent', balance: '0' });
+  const entries = await server.call('GET', `${path}/entries`);
+  const usage = entries.body.data.filter((entry: { kind: string }) => entry.kind === 'usage');
+  expect(new Set(usage.map((entry: { meter: string }) => entry.meter))).toEqual(new Set(['output_tokens', 'requests']));
+  for (const entry of usage) {
+    expect(entry).toMatchObject({ currency: 'USD', block: expect.stringMatching(/^\d+$/) });
+    expect(entry.credit_account).toMatch(/^revenue:/);
+    expect(entry.grant === undefined).toBe(entry.debit_account.startsWith('receivable:'));
+  }
+  await expectBooksToBalance();
+});
+
 test('what is not there is 404', async () => {
   for (const path of ['/v1/customers/nobody/wallets', '/v1/customers/exact/wallets/none']) {
     expect((await server.call('GET', path)).status, path).toBe(404);

@@ -57,8 +57,8 @@ test('each role may do what it may, and no key nothing', async () => {
     for (const [method, path, body, roles] of ROUTES) {
       const answer = await server.call(method, path, { key, body });
       const name = `${role} ${method} ${path} ${answer.text}`;
-      if (roles.includes(role)) expect([200, 201, 204, 404, 409], name).toContain(answer.status);
-      else expect(answer.body, name).toMatchObject({ status: 403, code: 'forbidden' });
+      expect(answer.status === 403, name).toBe(!roles.includes(role));
+      expect([200, 201, 204, 403, 404, 409], name).toContain(answer.status);
     }
   }
   for (const [method, path, body] of ROUTES) {
@@ -200,7 +200,7 @@ test('the last admin key of an environment stays', async () => {
     ids.map((id: string, index: number) => server.call('DELETE', `/v1/keys/${id}`, { key: both[index] ?? '' })),
   );
   const statuses = await Promise.all(both.map(async (key) => (await server.call('GET', '/v1/keys', { key })).status));
-  expect([...statuses].sort()).toEqual([200, 401]);
+  expect(statuses.toSorted()).toEqual([200, 401]);
 });
 
 test('an expired key and a key past its rate answer 401 and 429', async () => {
