@@ -191,6 +191,22 @@ test('a publish waits for the transactions that rate with the old revision', asy
   expect((await publish).status).toBe(200);
 });
 
+test('many publishes at once neither starve nor fail the events between them', async () => {
+  const currencies = ['USD', 'EUR', 'JPY', 'CHF'];
+  const publishes = Array.from({ length: 32 }, (_, index) =>
+    server.call('PUT', '/v1/rate_cards/default', {
+      body: { ...perToken(`0.0${index + 1}`), currency: currencies[index % 4] },
+    }),
+  );
+  const events = Array.from({ length: 32 }, (_, index) =>
+    server.call('POST', '/v1/events', {
+      body: { id: `crowd-${index}`, type: 'llm.call', subject: `crowd-${index % 5}`, data: { tokens: { output: 10 } } },
+    }),
+  );
+  for (const answer of await Promise.all([...publishes, ...events])) expect(answer.status, answer.text).toBe(200);
+  expect((await server.call('GET', '/v1/rate_cards/default')).body.version).toBe(32);
+}, 9_000);
+
 test('customers are listed by page', async () => {
   for (const id of ['p1', 'p2', 'p3']) await server.call('PUT', `/v1/customers/${id}`, { body: {} });
   const seen: string[] = [];
