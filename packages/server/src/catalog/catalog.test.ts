@@ -191,6 +191,21 @@ test('a publish waits for the transactions that rate with the old revision', asy
   expect((await publish).status).toBe(200);
 });
 
+test('publishes that wait leave connections to the ingest they wait for', async () => {
+  const ingest = await server.database.pool.connect();
+  await ingest.query('begin');
+  await ingest.query('select * from ergon_open(1, false)');
+  const publishes = Array.from({ length: 20 }, () =>
+    server.call('PUT', '/v1/rate_cards/crowded', { body: perToken('1') }),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const found = await server.database.pool.query<{ one: number }>('select 1 as one');
+  expect(found.rows).toEqual([{ one: 1 }]);
+  await ingest.query('commit');
+  ingest.release();
+  for (const answer of await Promise.all(publishes)) expect(answer.body.version).toBe(1);
+}, 9_000);
+
 test('many publishes at once neither starve nor fail the events between them', async () => {
   const currencies = ['USD', 'EUR', 'JPY', 'CHF'];
   const publishes = Array.from({ length: 32 }, (_, index) =>
