@@ -1,6 +1,6 @@
 import { compileRateCard, priceSchema, rateCardSchema } from '@ergon/rating';
 import { z } from '@hono/zod-openapi';
-import { formatInstant, microsFromPostgres } from '../capture/instant.ts';
+import { formatInstant, microsFromPostgres } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { cursorAfter, cursorNumber, cursorPosition, page } from '../http/cursor.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';

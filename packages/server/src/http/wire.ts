@@ -1,6 +1,6 @@
 import { AMOUNT_PLACES, compare, type Decimal, decimal, parseCurrency, parseDecimal, ZERO } from '@ergon/exact';
 import { z } from '@hono/zod-openapi';
-import { formatInstant, microsFromPostgres, parseInstant } from '../capture/instant.ts';
+import { formatInstant, microsFromPostgres, parseInstant } from '../event/instant.ts';
 import { LIMITS } from '../limits.ts';
 
 /** Schemas of what travels on every route: names, instants, amounts, pages. */

@@ -1,6 +1,6 @@
 import { decimal, toText } from '@ergon/exact';
 import { z } from '@hono/zod-openapi';
-import { microsFromPostgres } from '../capture/instant.ts';
+import { microsFromPostgres } from '../event/instant.ts';
 import {
   amountInput,
   currencyCode,
