@@ -10,16 +10,15 @@ import {
 } from '../../packages/server/bench/support/seed.ts';
 import type { RunningErgon } from '../../packages/server/src/start-ergon.ts';
 import { sendEvents, startTestErgon, type TestErgon } from '../support/ergon.ts';
-import { type Call, type CardModels, calls, cardModels, cardSpec, event, lines } from './arbitraries.ts';
-import { naiveCharge } from './naive-rating.ts';
-import { type RecordedState, recordedState } from './recorded-state.ts';
+import { type Call, type CardModels, calls, cardModels, cardSpec, event } from './arbitraries.ts';
+import { expectedState } from './expected-state.ts';
+import { recordedState } from './recorded-state.ts';
 
 /**
  * DESIGN section 7, invariants 1 and 2: how events arrive (order, batches, clients, replicas, repeats) changes no quantity, no
  * accumulator and no customer's total; and what is charged is R(total) of every accumulator.
  */
 const CUSTOMERS = ['acme', 'zenith', 'Ünïcode & co'];
-const ONE = 10n ** 18n;
 
 let ergon: TestErgon;
 let environments = 0;
@@ -37,31 +36,6 @@ async function newEnvironment(models: CardModels): Promise<{ id: number; key: st
   await seedGrant(ergon.sql, id, { customer: 'acme', amount: '100000000' });
   await seedGrant(ergon.sql, id, { customer: 'zenith', amount: '3', eligibility: { features: ['chat'] } });
   return { id, key: await seedKey(ergon.sql, id, 'ingest') };
-}
-
-/** The same state from the calls alone. */
-function expectedState(list: readonly Call[], models: CardModels): RecordedState {
-  const usage: Record<string, bigint> = {};
-  const totals = new Map<string, { key: string; quantity: bigint; charge: bigint }>();
-  const charged: Record<string, bigint> = {};
-  for (const call of list) {
-    for (const line of lines(call, models)) {
-      const place = `${call.customer}|${line.meter}|${call.model}|${call.feature}`;
-      usage[place] = (usage[place] ?? 0n) + line.quantity * ONE;
-      const name = `${call.customer}|${line.bucket}`;
-      const quantity = (totals.get(name)?.quantity ?? 0n) + line.quantity;
-      const charge = naiveCharge(line.model, quantity);
-      totals.set(name, { key: `${call.customer}|${line.price}`, quantity, charge });
-    }
-  }
-  const accumulators: Record<string, string[]> = {};
-  for (const [name, { key, quantity, charge }] of totals) {
-    (accumulators[key] ??= []).push(`${quantity * ONE} costs ${charge}`);
-    const customer = name.split('|')[0] ?? '';
-    if (charge !== 0n) charged[customer] = (charged[customer] ?? 0n) + charge;
-  }
-  for (const one of Object.values(accumulators)) one.sort();
-  return { usage, accumulators, charged };
 }
 
 type Arrival = { readonly order: readonly number[]; readonly cuts: readonly number[]; readonly clients: number };
