@@ -2,6 +2,7 @@ import { loadConfig, startErgon } from '@ergon/server';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connectionUrl } from '../../../tests/support/ergon.ts';
 import { createTestDatabase } from '../../../tests/support/test-database.ts';
 import type { ExitCode } from './exit-code.ts';
 import type { CliIo, Fetch } from './io.ts';
@@ -29,7 +30,7 @@ export async function startTestErgon(): Promise<TestErgon> {
   const database = await createTestDatabase();
   const server = await startErgon(
     loadConfig({
-      DATABASE_URL: urlOf(database.connection),
+      DATABASE_URL: connectionUrl(database.connection),
       ERGON_DATA_DIR: directory,
       ERGON_API_KEY: TEST_KEY,
       ERGON_PORT: '0',
@@ -81,11 +82,4 @@ export async function runOnce(surroundings: Partial<CliIo>, argv: readonly strin
   };
   const code = await runCli(argv, io);
   return { code, out, error };
-}
-
-type Connection = Awaited<ReturnType<typeof createTestDatabase>>['connection'];
-
-function urlOf({ connectionString, host, port, user, database }: Connection): string {
-  if (connectionString !== undefined) return connectionString;
-  return `postgresql://${user ?? 'ergon'}@localhost:${port ?? 5432}/${database}?host=${encodeURIComponent(host ?? '')}`;
 }

@@ -136,9 +136,8 @@ function describe(error: unknown): Failure {
   }
   if (error instanceof ProblemError) {
     const { status, code, errors, requestId } = error.problem;
-    const fields = errors.map((one) => `${one.pointer}: ${one.detail}`);
     const hint = [
-      ...fields,
+      ...errors,
       ...(status === 401 || status === 403 ? [KEY_HINT] : []),
       ...(requestId === undefined ? [] : [`request ${requestId}`]),
     ];

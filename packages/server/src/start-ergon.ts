@@ -2,12 +2,14 @@ import { createServer, type Server } from 'node:http';
 import { serve } from '@hono/node-server';
 import pino from 'pino';
 import type { ErgonConfig } from './config.ts';
+import { ensureAdminKey } from './admin-key.ts';
 import { createApp } from './http/app.ts';
 import type { AppServices } from './http/context.ts';
 import { KeyVerifier, RateLimiter } from './http/keys.ts';
 import { serverMetrics } from './http/metrics.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
+import { expireGrants } from './ledger/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { GroupCommit } from './record/group-commit.ts';
 import { recordServices } from './record/services.ts';
@@ -21,6 +23,8 @@ export const VERSION = '0.1.0';
 export type RunningErgon = {
   /** Where it listens; `undefined` when it was started without a socket. */
   readonly url: string | undefined;
+  /** The administrator key this start has made; to be shown once. */
+  readonly newAdminKey: string | undefined;
   /** The same service without a socket, for tests and for imports straight into a data directory. */
   fetch(request: Request): Promise<Response>;
   /** Answers what is in flight, then closes connections and the embedded database. */
@@ -49,11 +53,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   const postgres = await providePostgres({
     databaseUrl: config.databaseUrl,
     dataDir: config.dataDir,
-    log: {
-      info: (message) => log.info(message),
-      warn: (message) => log.warn(message),
-      error: (message) => log.error(message),
-    },
+    log,
     onLost: options.onLost ?? (() => undefined),
   });
   const database = openDatabase({ connection: postgres.connection, connectionsMax: config.connections }, (error) =>
@@ -61,6 +61,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   );
   try {
     const [prices] = await Promise.all([loadProviderPrices(), prepareDatabase(database)]);
+    const newAdminKey = await ensureAdminKey(database, config.dataDir, config.apiKey);
     const services = wire(config, database, prices, options.now ?? systemMicros, log);
     const app = createApp(services);
     const jobs = startJobs(backgroundJobs(services), (name, error) =>
@@ -71,6 +72,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
     if (url !== undefined) postgres.announce(url);
     return {
       url,
+      newAdminKey,
       fetch: async (request) => app.fetch(request),
       async stop() {
         if (server !== undefined) await close(server);
@@ -87,7 +89,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   }
 }
 
-function backgroundJobs({ database, record }: AppServices): Job[] {
+function backgroundJobs({ database, record, now }: AppServices): Job[] {
   return [
     {
       name: 'identity generations',
@@ -97,6 +99,7 @@ function backgroundJobs({ database, record }: AppServices): Job[] {
         if (isChanged || record.generations.isIncomplete) await record.generations.refresh(database.pool);
       },
     },
+    { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
   ];
 }
 

@@ -211,15 +211,30 @@ const laws: readonly Law[] = [
     },
   },
   {
-    dialect: 'perplexity, whose total leaves reasoning out',
+    dialect: 'perplexity, reasoning inside',
     write: (call) => ({
       total: call.uncached + call.visible + call.reasoning,
       input: {
         provider: 'perplexity',
         usage: {
           prompt_tokens: call.uncached,
-          completion_tokens: call.visible,
+          completion_tokens: call.visible + call.reasoning,
           reasoning_tokens: call.reasoning,
+          total_tokens: call.uncached + call.visible + call.reasoning,
+        },
+      },
+    }),
+  },
+  {
+    dialect: 'perplexity deep research, whose total leaves reasoning out',
+    write: (call) => ({
+      total: call.uncached + 2 * call.visible + call.reasoning + 1,
+      input: {
+        provider: 'perplexity',
+        usage: {
+          prompt_tokens: call.uncached,
+          completion_tokens: call.visible,
+          reasoning_tokens: call.visible + call.reasoning + 1,
           total_tokens: call.uncached + call.visible,
         },
       },

@@ -116,6 +116,24 @@ const cases: readonly Case[] = [
     also: { serviceTier: 'ON_DEMAND' },
   },
   {
+    name: 'Gemini in the names of the Python SDK',
+    input: {
+      provider: 'google',
+      usage: {
+        prompt_token_count: 100,
+        cached_content_token_count: null,
+        candidates_token_count: 7,
+        thoughts_token_count: 3,
+        total_token_count: 110,
+        prompt_tokens_details: [
+          { modality: 'TEXT', token_count: 60 },
+          { modality: 'IMAGE', token_count: 40 },
+        ],
+      },
+    },
+    tokens: { input: 60, input_image: 40, output: 7, reasoning: 3 },
+  },
+  {
     name: 'Gemini: only thoughts, no candidates',
     input: { usage: { promptTokenCount: 10, thoughtsTokenCount: 90, totalTokenCount: 100 } },
     tokens: { input: 10, output: 0, reasoning: 90 },
@@ -241,7 +259,7 @@ const cases: readonly Case[] = [
     tokens: { input: 20, output: 30, reasoning: 0 },
   },
   {
-    name: 'Perplexity: searches and citations are units, reasoning is outside the total',
+    name: 'Perplexity: searches and citations are units, more reasoning than output is outside the total',
     input: {
       provider: 'perplexity',
       usage: {
@@ -259,6 +277,22 @@ const cases: readonly Case[] = [
       units: { web_searches: '18', citation_tokens: '20016' },
       providerReportedCost: { amount: '0.82', currency: 'USD' },
     },
+  },
+  {
+    name: 'Anthropic through LiteLLM: cache inside the prompt',
+    input: {
+      provider: 'litellm',
+      model: 'claude-sonnet-4-5',
+      usage: {
+        prompt_tokens: 110,
+        completion_tokens: 5,
+        total_tokens: 115,
+        prompt_tokens_details: { cached_tokens: 70 },
+        cache_creation_input_tokens: 30,
+        cache_read_input_tokens: 70,
+      },
+    },
+    tokens: { input: 10, cache_write_5m: 30, cache_read: 70, output: 5 },
   },
   {
     name: 'Mistral: cached under its other name, audio seconds',

@@ -44,6 +44,9 @@ export type Api = {
   readonly audit: () => Promise<AuditReport>;
 };
 
+/** The largest page: lists that are short enough to be shown whole. */
+const WHOLE_LIST: CallOptions = { query: { limit: 1_000 } };
+
 export function createApi(client: Client): Api {
   const call = caller(client);
   const seg = encodeURIComponent;
@@ -53,7 +56,7 @@ export function createApi(client: Client): Api {
     lookupEvent: (source, id) => call('GET', '/v1/events/lookup', { query: { source, id } }),
     listEvents: (query) => call('GET', '/v1/events', { query }),
     usage: (query) => call('GET', '/v1/usage', { query }),
-    listMeters: () => call('GET', '/v1/meters', {}),
+    listMeters: () => call('GET', '/v1/meters', WHOLE_LIST),
     listCustomers: (query) => call('GET', '/v1/customers', { query }),
     listWallets: (customer) => call('GET', `/v1/customers/${seg(customer)}/wallets`, {}),
     getWallet: (customer, wallet) => call('GET', walletPath(customer, wallet), {}),
@@ -64,10 +67,10 @@ export function createApi(client: Client): Api {
       }),
     listEntries: (customer, wallet, query) => call('GET', `${walletPath(customer, wallet)}/entries`, { query }),
     getRun: (id) => call('GET', `/v1/runs/${seg(id)}`, {}),
-    listRateCards: () => call('GET', '/v1/rate_cards', {}),
+    listRateCards: () => call('GET', '/v1/rate_cards', WHOLE_LIST),
     getRateCard: (key) => call('GET', `/v1/rate_cards/${seg(key)}`, {}),
     putRateCard: (key, card) => call('PUT', `/v1/rate_cards/${seg(key)}`, { json: card }),
-    listKeys: () => call('GET', '/v1/keys', {}),
+    listKeys: () => call('GET', '/v1/keys', WHOLE_LIST),
     createKey: (key) => call('POST', '/v1/keys', { json: key }),
     rotateKey: (id) => call('POST', `/v1/keys/${seg(id)}/rotate`, { json: {} }),
     revokeKey: async (id) => {

@@ -60,7 +60,10 @@ test.each([400, 401, 404, 409, 413, 422, 500])('%s is told at once', async (stat
     .request('GET', '/v1/meters', { retry: RETRY_INTERACTIVE })
     .catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(ProblemError);
-  expect(error).toMatchObject({ message: 'No: because', problem: { status, code: 'some_code', requestId: 'r1' } });
+  expect(error).toMatchObject({
+    message: 'No: because',
+    problem: { status, code: 'some_code', errors: ['/a: b'], requestId: 'r1' },
+  });
   expect(waits).toEqual([]);
 });
 

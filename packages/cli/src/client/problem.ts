@@ -4,7 +4,8 @@ export type Problem = {
   readonly code: string;
   readonly title: string;
   readonly detail: string;
-  readonly errors: readonly { readonly pointer: string; readonly detail: string }[];
+  /** What is at fault, one sentence each: `/prices/0/meter: there is no meter x; create the meter first`. */
+  readonly errors: readonly string[];
   readonly requestId: string | undefined;
 };
 
@@ -31,9 +32,15 @@ export function parseProblem(status: number, body: string): Problem {
     code: text(members['code']) ?? `http_${status}`,
     title: text(members['title']) ?? `The server answered ${status}`,
     detail: text(members['detail']) ?? body.replace(/\s+/g, ' ').slice(0, 300),
-    errors: errors.map((one) => ({ pointer: text(one['pointer']) ?? '', detail: text(one['detail']) ?? '' })),
+    errors: errors.map(describeField),
     requestId: text(members['request_id']),
   };
+}
+
+function describeField(error: Record<string, unknown>): string {
+  const where = text(error['pointer']) ?? text(error['parameter']) ?? text(error['header']);
+  const said = [text(error['detail']), text(error['remedy'])].filter((one) => one !== undefined).join('; ');
+  return where === undefined ? said : `${where}: ${said}`;
 }
 
 /** A problem as an error, thrown by the client's `get`, `post`, ... */

@@ -87,18 +87,19 @@ export type Grant = {
   readonly balance?: string;
   readonly currency?: string;
   readonly kind?: string;
+  readonly status?: string;
   readonly priority?: number | null;
   readonly expires_at?: string | null;
 };
 
 export type Wallet = {
-  readonly key?: string;
-  readonly wallet?: string;
+  readonly key: string;
   readonly currency: string;
   readonly posted: string;
   readonly held: string;
   readonly available: string;
   readonly receivable?: string;
+  readonly customer_credit?: string;
   readonly grants?: readonly Grant[];
 };
 
@@ -145,8 +146,8 @@ export type Key = {
   readonly revoked_at?: string | null;
 };
 
-/** The secret is in `key` and is never shown again. */
-export type CreatedKey = Key & { readonly key: string };
+/** The secret is in `key`, and is never shown again. */
+export type CreatedKey = Key & { readonly key?: string };
 
 export type AuditReport = {
   readonly events: number | string;

@@ -88,10 +88,11 @@ async function createKey(context: CommandContext, name: string, flags: KeyFlags)
   });
 }
 
-function showSecret({ io }: CommandContext, key: CreatedKey, isJson: boolean): void {
-  if (isJson) io.writeOut(`${JSON.stringify(key, null, 2)}\n`);
-  else
-    io.writeOut(
-      `${createStyle(io).bold(key.key)}\nKey ${key.id} (${key.name}, ${key.role}). The secret is not shown again.\n`,
-    );
+function showSecret({ io }: CommandContext, created: CreatedKey, isJson: boolean): void {
+  if (isJson) {
+    io.writeOut(`${JSON.stringify(created, null, 2)}\n`);
+    return;
+  }
+  const { id, name, role, key = '(shown before; rotate the key for a new one)' } = created;
+  io.writeOut(`${createStyle(io).bold(key)}\nKey ${id} (${name}, ${role}). The secret is not shown again.\n`);
 }

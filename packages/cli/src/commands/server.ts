@@ -1,4 +1,3 @@
-import { diagnose, loadConfig, startErgon } from '@ergon/server';
 import type { Command } from 'commander';
 import { once } from 'node:events';
 import { CliError } from '../cli-error.ts';
@@ -7,6 +6,9 @@ import { EXIT_CODE } from '../exit-code.ts';
 import { withGroups } from '../print/number.ts';
 import { createStyle } from '../print/style.ts';
 import { printPairs } from '../print/table.ts';
+
+/** The service is large; commands that only talk to it do not load it. */
+const loadServer = () => import('@ergon/server');
 
 /** `ergon serve`, `ergon doctor`, `ergon audit`. */
 export function addServerCommands(program: Command, context: CommandContext): void {
@@ -27,8 +29,9 @@ export function addServerCommands(program: Command, context: CommandContext): vo
     .action(() => audit(context));
 }
 
-function configOf(context: CommandContext, flags: { port?: string; host?: string }) {
+async function configOf(context: CommandContext, flags: { port?: string; host?: string }) {
   const { dataDir } = context.globals();
+  const { loadConfig } = await loadServer();
   try {
     return loadConfig({
       ...context.io.env,
@@ -47,15 +50,28 @@ function configOf(context: CommandContext, flags: { port?: string; host?: string
 
 async function serve(context: CommandContext, flags: { port?: string; host?: string }): Promise<void> {
   const { io } = context;
-  const config = configOf(context, flags);
+  const config = await configOf(context, flags);
+  const { startErgon, LaunchError } = await loadServer();
   const lost = new AbortController();
-  const server = await startErgon(config, { onLost: () => lost.abort() });
-  if (context.globals().json === true)
-    io.writeOut(`${JSON.stringify({ url: server.url, data_dir: config.dataDir })}\n`);
-  else {
+  const server = await startErgon(config, { onLost: () => lost.abort() }).catch((error: unknown) => {
+    if (error instanceof LaunchError) throw new CliError(EXIT_CODE.failed, `cannot start: ${error.message}`);
+    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EADDRINUSE') throw error;
+    throw new CliError(
+      EXIT_CODE.failed,
+      `cannot start: ${error.message}`,
+      'Choose another --port, or stop what holds this one.',
+    );
+  });
+  const { url = '', newAdminKey } = server;
+  if (context.globals().json === true) {
+    io.writeOut(`${JSON.stringify({ url, data_dir: config.dataDir, new_admin_key: newAdminKey ?? null })}\n`);
+  } else {
     printPairs(io, [
-      ['Ergon', server.url ?? ''],
-      ['data', config.dataDir],
+      ['Ergon', url],
+      ['data directory', config.dataDir],
+      ...(newAdminKey === undefined
+        ? []
+        : [['API key', `${newAdminKey} (shown once; kept in the data directory)`] as const]),
     ]);
   }
   const ended = AbortSignal.any([io.signal, lost.signal]);
@@ -72,7 +88,8 @@ async function serve(context: CommandContext, flags: { port?: string; host?: str
 
 async function doctor(context: CommandContext): Promise<void> {
   const { io } = context;
-  const checks = await diagnose(configOf(context, {}));
+  const { diagnose } = await loadServer();
+  const checks = await diagnose(await configOf(context, {}));
   const hasFailed = checks.some((check) => check.status === 'fail');
   if (context.globals().json === true) {
     io.writeOut(`${JSON.stringify({ ok: !hasFailed, checks }, null, 2)}\n`);

@@ -61,7 +61,7 @@ async function showWallet(context: CommandContext, customer: string, wallet: str
     if (wallet !== undefined) {
       const found = await api.getWallet(customer, wallet);
       if (isJson) context.io.writeOut(`${JSON.stringify(found, null, 2)}\n`);
-      else printWallet(context.io, wallet, found);
+      else printWallet(context.io, found);
       return;
     }
     const page = await api.listWallets(customer);
@@ -71,23 +71,24 @@ async function showWallet(context: CommandContext, customer: string, wallet: str
         `${customer} has no wallet, so it is postpaid: what it uses is owed. \`ergon grant ${customer} 100\` makes one.\n`,
       );
     } else {
-      for (const [index, one] of page.data.entries()) {
+      for (const [index, { key }] of page.data.entries()) {
         if (index > 0) context.io.writeOut('\n');
-        printWallet(context.io, one.key ?? one.wallet ?? 'default', one);
+        printWallet(context.io, await api.getWallet(customer, key));
       }
     }
   });
 }
 
-function printWallet(io: CliIo, name: string, wallet: Wallet): void {
+function printWallet(io: CliIo, wallet: Wallet): void {
   const style = createStyle(io);
   const money = (value: string): string => `${amount(value)} ${wallet.currency}`;
   printPairs(io, [
-    ['wallet', style.bold(name)],
+    ['wallet', style.bold(wallet.key)],
     ['posted', money(wallet.posted)],
     ['held', money(wallet.held)],
     ['available', style.bold(money(wallet.available))],
-    ...(wallet.receivable === undefined ? [] : [['owed', money(wallet.receivable)] satisfies [string, string]]),
+    ...(wallet.receivable === undefined ? [] : [['owed', money(wallet.receivable)] as const]),
+    ...(isZero(wallet.customer_credit) ? [] : [['credit', money(wallet.customer_credit ?? '0')] as const]),
   ]);
   const grants = wallet.grants ?? [];
   if (grants.length === 0) return;
@@ -97,6 +98,7 @@ function printWallet(io: CliIo, name: string, wallet: Wallet): void {
     [
       { name: 'grant' },
       { name: 'kind' },
+      { name: 'status' },
       { name: 'granted', align: 'right' },
       { name: 'left', align: 'right' },
       { name: 'priority', align: 'right' },
@@ -105,6 +107,7 @@ function printWallet(io: CliIo, name: string, wallet: Wallet): void {
     grants.map((grant) => [
       grant.id,
       grant.kind ?? '',
+      grant.status ?? '',
       amount(grant.amount),
       grant.balance === undefined ? '' : amount(grant.balance),
       grant.priority === null || grant.priority === undefined ? '-' : String(grant.priority),
@@ -189,4 +192,8 @@ async function listEntries(context: CommandContext, customer: string, wallet: st
     );
     cursorHint(context.io, page);
   });
+}
+
+function isZero(value: string | undefined): boolean {
+  return value === undefined || /^-?[0.]*$/.test(value);
 }

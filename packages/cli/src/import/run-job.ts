@@ -105,10 +105,12 @@ async function resumable(job: ImportJob, context: JobContext) {
     await context.api.lookupEvent(saved.lastEvent.source, saved.lastEvent.id);
     return saved;
   } catch (error) {
-    if (!(error instanceof ProblemError) || error.problem.status !== 404) throw error;
-    context.progress.note(
-      `The target does not have what an interrupted import of ${job.name} had sent; starting at its beginning.`,
-    );
+    const status = error instanceof ProblemError ? error.problem.status : undefined;
+    if (status !== 404 && status !== 403) throw error;
+    const reason = status === 403 ? 'This key may not read events, so' : 'The target does not have';
+    const what =
+      status === 403 ? 'what an interrupted import had sent cannot be checked' : 'what an interrupted import had sent';
+    context.progress.note(`${reason} ${what}; starting ${job.name} at its beginning.`);
     return undefined;
   }
 }

@@ -19,7 +19,7 @@ export function printSummary(io: CliIo, summary: ImportSummary, isJson: boolean)
     `${summary.isInterrupted ? 'Interrupted while importing' : 'Imported'} ${what} into ${summary.target}${whose}\n\n`,
   );
   const rate = summary.durationMs > 0 ? Math.round((counts.records / summary.durationMs) * 1_000) : 0;
-  const pairs: [string, string][] = [
+  const pairs: (readonly [string, string])[] = [
     ['records', withGroups(counts.records)],
     ['accepted', withGroups(counts.accepted)],
     [
@@ -28,7 +28,7 @@ export function printSummary(io: CliIo, summary: ImportSummary, isJson: boolean)
     ],
     ['conflicts', withGroups(counts.conflicts)],
     ['rejected', withGroups(counts.rejected)],
-    ...(counts.unreadable > 0 ? [['unreadable', withGroups(counts.unreadable)] satisfies [string, string]] : []),
+    ...(counts.unreadable > 0 ? [['unreadable', withGroups(counts.unreadable)] as const] : []),
     ['took', `${(summary.durationMs / 1_000).toFixed(1)} s (${withGroups(rate)} records/s)`],
   ];
   printPairs(
@@ -125,7 +125,7 @@ export function printDryRun(io: CliIo, found: Preview, isJson: boolean): void {
     Object.entries(names)
       .map(([name, count]) => `${name} (${withGroups(count)})`)
       .join(', ');
-  const pairs: [string, string][] = [
+  const pairs: (readonly [string, string])[] = [
     ['records', withGroups(found.records)],
     ['events', withGroups(found.events)],
     ['unreadable', withGroups(found.unreadable)],
@@ -133,9 +133,7 @@ export function printDryRun(io: CliIo, found: Preview, isJson: boolean): void {
     ['customers', list(found.customers)],
     ['types', list(found.types)],
     ['models', list(found.models)],
-    ...Object.entries(found.tokens).map(
-      ([name, count]) => [`${name} tokens`, withGroups(count)] satisfies [string, string],
-    ),
+    ...Object.entries(found.tokens).map(([name, count]) => [`${name} tokens`, withGroups(count)] as const),
   ];
   printPairs(
     io,

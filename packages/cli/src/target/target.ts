@@ -54,7 +54,7 @@ export async function openTarget(io: CliIo, options: TargetOptions, open: OpenOp
   for (const url of [...(served === undefined ? [] : [served]), ...(namedDir === undefined ? [local] : [])]) {
     if (await answers(io, url)) return connected(io, url, key ?? readStoredKey(dataDir), dataDir, open);
   }
-  return inProcess(io, dataDir, open);
+  return inProcess(io, dataDir, key, open);
 }
 
 function connected(io: CliIo, url: URL, apiKey: string | undefined, dataDir: string, open: OpenOptions): Target {
@@ -78,7 +78,7 @@ function connected(io: CliIo, url: URL, apiKey: string | undefined, dataDir: str
   };
 }
 
-async function inProcess(io: CliIo, dataDir: string, open: OpenOptions): Promise<Target> {
+async function inProcess(io: CliIo, dataDir: string, key: string | undefined, open: OpenOptions): Promise<Target> {
   if (!existsSync(dataDir) && !open.mayCreate) {
     throw new CliError(
       EXIT_CODE.unreachable,
@@ -90,7 +90,7 @@ async function inProcess(io: CliIo, dataDir: string, open: OpenOptions): Promise
   const { startInProcess } = await import('./in-process.ts');
   const server = await startInProcess(io, dataDir);
   return {
-    api: api(io, 'http://in-process', server.adminKey, server.fetch, open),
+    api: api(io, 'http://in-process', key ?? server.adminKey, server.fetch, open),
     label: dataDir,
     identity: dataDir,
     isRemote: false,

@@ -1,7 +1,7 @@
 import type { GroupCommit, RecordFailure } from '../record/group-commit.ts';
 import type { EventFate, IngestWarning, PendingRequest } from '../record/types.ts';
-import { captureEvent } from './capture-event.ts';
-import { type CapturedEvent, type EventError, VOID_TYPE } from './event.ts';
+import { captureEvent } from '../event/capture-event.ts';
+import { type CapturedEvent, type EventError, VOID_TYPE } from '../event/event.ts';
 import { type BodyProblem, decodeBody, parseBody } from './parse-body.ts';
 
 export type IngestRequest = {

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gunzip, zstdDecompress } from 'node:zlib';
 import { LIMITS } from '../limits.ts';
-import { parseJsonExact } from './canonical.ts';
+import { parseJsonExact } from '../event/canonical.ts';
 
 /** A body that cannot be read at all; nothing in it was taken. */
 export type BodyProblem = {

@@ -1,7 +1,7 @@
 import { type Decimal, decimal, parseDecimal } from '@ergon/exact';
 import { z } from '@hono/zod-openapi';
-import { ExactNumber } from '../capture/canonical.ts';
-import type { CapturedEvent } from '../capture/event.ts';
+import { ExactNumber } from '../event/canonical.ts';
+import type { CapturedEvent } from '../event/event.ts';
 
 export const AGGREGATIONS = ['count', 'sum', 'max', 'min', 'avg', 'unique', 'latest', 'weighted_sum'] as const;
 export type Aggregation = (typeof AGGREGATIONS)[number];

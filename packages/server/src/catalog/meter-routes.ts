@@ -182,13 +182,17 @@ function noMeter(key: string) {
 }
 
 function otherSpec(key: string, isDeleted: boolean) {
-  return refuse('conflict', `the meter ${key} ${isDeleted ? 'had' : 'has'} another definition, and a meter never changes`, [
-    {
-      pointer: '',
-      detail: 'differs from the definition the meter was created with',
-      remedy: 'delete the meter and create it under a new key',
-    },
-  ]);
+  return refuse(
+    'conflict',
+    `the meter ${key} ${isDeleted ? 'had' : 'has'} another definition, and a meter never changes`,
+    [
+      {
+        pointer: '',
+        detail: 'differs from the definition the meter was created with',
+        remedy: 'delete the meter and create it under a new key',
+      },
+    ],
+  );
 }
 
 const builtIn: readonly MeterAnswer[] = [...BUILT_IN_METERS, ...MONEY_METERS].map((meter) => ({

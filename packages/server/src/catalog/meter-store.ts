@@ -55,7 +55,12 @@ export async function insertMeter(
   return result.rows[0];
 }
 
-export async function setArchived(db: Queryable, environmentId: number, id: bigint, isArchived: boolean): Promise<void> {
+export async function setArchived(
+  db: Queryable,
+  environmentId: number,
+  id: bigint,
+  isArchived: boolean,
+): Promise<void> {
   await db.query('update meter set archived_at = case when $3 then now() end where environment_id = $1 and id = $2', [
     environmentId,
     id,

@@ -1,11 +1,19 @@
 import { compileRateCard, priceSchema, rateCardSchema } from '@ergon/rating';
 import { z } from '@hono/zod-openapi';
-import { formatInstant, microsFromPostgres } from '../capture/instant.ts';
+import { formatInstant, microsFromPostgres } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { cursorAfter, cursorNumber, cursorPosition, page } from '../http/cursor.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
-import { catalogKey, instantInput, instantMicros, instantOutput, instantText, pageOf, pageQuery } from '../http/wire.ts';
+import {
+  catalogKey,
+  instantInput,
+  instantMicros,
+  instantOutput,
+  instantText,
+  pageOf,
+  pageQuery,
+} from '../http/wire.ts';
 import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
 import { builtInMeter } from './built-in-meters.ts';

@@ -1,5 +1,5 @@
 import { type CompiledRateCard, compileRateCard, rateCardSchema } from '@ergon/rating';
-import { microsFromPostgres } from '../capture/instant.ts';
+import { microsFromPostgres } from '../event/instant.ts';
 import type { Queryable } from '../store/database.ts';
 import { type CompiledMeter, compileMeter, meterSchema } from './custom-meter.ts';
 

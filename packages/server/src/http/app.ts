@@ -58,7 +58,11 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
       return problemResponse({ code: 'not_found', detail }, context.req.path, context.get('requestId'));
     }
     const detail = `${context.req.path} takes ${methods.join(', ')}`;
-    const response = problemResponse({ code: 'method_not_allowed', detail }, context.req.path, context.get('requestId'));
+    const response = problemResponse(
+      { code: 'method_not_allowed', detail },
+      context.req.path,
+      context.get('requestId'),
+    );
     response.headers.set('allow', methods.join(', '));
     return response;
   });

@@ -25,7 +25,11 @@ export function cursorNumber(list: string, cursor: string | undefined): bigint |
 
 function badCursor() {
   return refuse('invalid_request', 'the cursor is not one of this list', [
-    { parameter: 'cursor', detail: 'not a cursor of this list', remedy: 'pass next_cursor of the page before, unchanged' },
+    {
+      parameter: 'cursor',
+      detail: 'not a cursor of this list',
+      remedy: 'pass next_cursor of the page before, unchanged',
+    },
   ]);
 }
 

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { microsFromPostgres } from '../capture/instant.ts';
+import { microsFromPostgres } from '../event/instant.ts';
 import type { Database } from '../store/database.ts';
 
 export const ROLES = ['admin', 'billing', 'read', 'ingest'] as const;

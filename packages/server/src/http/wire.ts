@@ -1,6 +1,6 @@
 import { AMOUNT_PLACES, compare, type Decimal, decimal, parseCurrency, parseDecimal, ZERO } from '@ergon/exact';
 import { z } from '@hono/zod-openapi';
-import { formatInstant, microsFromPostgres, parseInstant } from '../capture/instant.ts';
+import { formatInstant, microsFromPostgres, parseInstant } from '../event/instant.ts';
 import { LIMITS } from '../limits.ts';
 
 /** Schemas of what travels on every route: names, instants, amounts, pages. */
@@ -12,7 +12,10 @@ export const externalId = z
   .string()
   .min(1)
   .max(LIMITS.nameLengthMax)
-  .refine((text) => !CONTROL.test(text) && text.isWellFormed(), 'must not contain control characters or lone surrogates');
+  .refine(
+    (text) => !CONTROL.test(text) && text.isWellFormed(),
+    'must not contain control characters or lone surrogates',
+  );
 
 /** Name of a catalog thing: a letter, then letters, digits, `_ . -`. */
 export const catalogKey = z
@@ -32,7 +35,10 @@ export const currencyCode = z
 export const instantInput = z
   .string()
   .max(40)
-  .refine((text) => parseInstant(text) !== undefined, 'not an RFC 3339 date-time with offset, such as 2026-11-21T10:00:00Z')
+  .refine(
+    (text) => parseInstant(text) !== undefined,
+    'not an RFC 3339 date-time with offset, such as 2026-11-21T10:00:00Z',
+  )
   .openapi({ format: 'date-time', example: '2026-11-21T10:00:00Z' });
 
 export const instantOutput = z.string().openapi({ format: 'date-time', example: '2026-11-21T10:00:00Z' });

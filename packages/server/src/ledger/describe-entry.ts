@@ -26,7 +26,8 @@ export async function meterNames(db: Queryable, environmentId: number, rows: rea
 }
 
 export function describeEntry(row: EntryRow, meters: MeterNames): z.infer<typeof entryAnswer> {
-  const grant = row.debit_kind === 'grant' ? row.debit_account_id : row.credit_kind === 'grant' ? row.credit_account_id : null;
+  const grant =
+    row.debit_kind === 'grant' ? row.debit_account_id : row.credit_kind === 'grant' ? row.credit_account_id : null;
   const meter = row.bucket === null ? undefined : meterOf(row.card_version_id, row.bucket, meters);
   return {
     id: String(row.id),

@@ -1,4 +1,4 @@
-import { formatInstant } from '../capture/instant.ts';
+import { formatInstant } from '../event/instant.ts';
 import type { Client, Database } from '../store/database.ts';
 import { houseAccountIn, insertPosting } from './posting-store.ts';
 

@@ -1,5 +1,5 @@
 import { type Currency, type Decimal, toText } from '@ergon/exact';
-import { formatInstant, microsFromPostgres } from '../capture/instant.ts';
+import { formatInstant, microsFromPostgres } from '../event/instant.ts';
 import { refuse } from '../http/problem.ts';
 import type { Client } from '../store/database.ts';
 import type { Eligibility } from './burn.ts';

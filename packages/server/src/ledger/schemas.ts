@@ -1,6 +1,6 @@
 import { decimal, toText } from '@ergon/exact';
 import { z } from '@hono/zod-openapi';
-import { microsFromPostgres } from '../capture/instant.ts';
+import { microsFromPostgres } from '../event/instant.ts';
 import {
   amountInput,
   currencyCode,
@@ -33,12 +33,20 @@ export const grantBody = z
     amount: amountInput,
     currency: currencyCode,
     kind: z.enum(['paid', 'promotional']).default('paid'),
-    priority: z.number().int().min(0).max(1_000_000).nullish().openapi({ description: 'Lowest burns first; none last' }),
+    priority: z
+      .number()
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .nullish()
+      .openapi({ description: 'Lowest burns first; none last' }),
     effective_at: instantInput.nullish().openapi({ description: 'Default: now' }),
     expires_at: instantInput.nullish(),
     eligibility: eligibility
       .default({})
-      .openapi({ description: 'What it may pay for: usage of one of the features, meters and models; a model may end in *' }),
+      .openapi({
+        description: 'What it may pay for: usage of one of the features, meters and models; a model may end in *',
+      }),
   })
   .openapi('GrantRequest');
 

@@ -1,5 +1,5 @@
 import { findCustomer, findOrCreateCustomer } from '../catalog/index.ts';
-import { formatInstant } from '../capture/instant.ts';
+import { formatInstant } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { cursorAfter, cursorNumber, page } from '../http/cursor.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';

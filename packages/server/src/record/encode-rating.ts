@@ -1,5 +1,5 @@
 import { AMOUNT_PLACES, add, type Decimal, decimal, toText } from '@ergon/exact';
-import type { ByteWriter } from '../capture/byte-writer.ts';
+import type { ByteWriter } from '../event/byte-writer.ts';
 import type { LedgerUnits, Share } from '../ledger/burn.ts';
 import type { EventRating, RatedLine } from './types.ts';
 

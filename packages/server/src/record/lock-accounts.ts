@@ -1,5 +1,5 @@
 import { type Currency, currency, decimal } from '@ergon/exact';
-import { microsFromPostgres } from '../capture/instant.ts';
+import { microsFromPostgres } from '../event/instant.ts';
 import { burnOrder, type Eligibility, ledgerUnits, type OpenGrant } from '../ledger/burn.ts';
 import type { Queryable } from '../store/database.ts';
 import { int8Array } from '../store/pg-arrays.ts';

@@ -1,6 +1,6 @@
 import { type Decimal, decimal, parseDecimal } from '@ergon/exact';
 import { normaliseUsage, TOKEN_CLASSES, type UsageFlag, type UsageRecord } from '@ergon/usage';
-import type { CapturedEvent } from '../capture/event.ts';
+import type { CapturedEvent } from '../event/event.ts';
 import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
 import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';

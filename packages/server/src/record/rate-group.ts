@@ -14,7 +14,7 @@ import {
   secondsBetween,
 } from './accumulate.ts';
 import { type LineParts, writeLine } from './encode-rating.ts';
-import { ByteWriter } from '../capture/byte-writer.ts';
+import { ByteWriter } from '../event/byte-writer.ts';
 import type { PreparedEvent } from './prepare.ts';
 import type { RatedLine } from './types.ts';
 

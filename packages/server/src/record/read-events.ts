@@ -1,7 +1,7 @@
-import { captureEvent } from '../capture/capture-event.ts';
-import { microsFromPostgres } from '../capture/instant.ts';
-import { parseJsonExact } from '../capture/canonical.ts';
-import type { CapturedEvent } from '../capture/event.ts';
+import { captureEvent } from '../event/capture-event.ts';
+import { microsFromPostgres } from '../event/instant.ts';
+import { parseJsonExact } from '../event/canonical.ts';
+import type { CapturedEvent } from '../event/event.ts';
 import type { Queryable } from '../store/database.ts';
 import { unpackLines } from './blocks.ts';
 import { decodeRating } from './encode-rating.ts';

@@ -1,4 +1,4 @@
-import { type CapturedEvent, VOID_TYPE } from '../capture/event.ts';
+import { type CapturedEvent, VOID_TYPE } from '../event/event.ts';
 import { billingMonth } from '../catalog/billing-month.ts';
 import { type BilledCustomer, resolveCustomers } from '../catalog/customers.ts';
 import { type CatalogSnapshot, DEFAULT_CARD, loadSnapshot, versionAt } from '../catalog/snapshot.ts';

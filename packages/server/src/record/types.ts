@@ -1,4 +1,4 @@
-import type { CapturedEvent } from '../capture/event.ts';
+import type { CapturedEvent } from '../event/event.ts';
 
 export type EventFate = 'accepted' | 'duplicate' | 'conflict';
 

@@ -1,5 +1,5 @@
-import { type CapturedEvent, VOID_TYPE } from '../capture/event.ts';
-import { captureEvent, eventIdentity } from '../capture/capture-event.ts';
+import { type CapturedEvent, VOID_TYPE } from '../event/event.ts';
+import { captureEvent, eventIdentity } from '../event/capture-event.ts';
 import { type BillingMonth, billingMonth } from '../catalog/billing-month.ts';
 import { type BilledCustomer, customerById } from '../catalog/customers.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';

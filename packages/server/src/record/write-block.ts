@@ -1,5 +1,5 @@
 import { decimal, negate, toText } from '@ergon/exact';
-import { ByteWriter } from '../capture/byte-writer.ts';
+import { ByteWriter } from '../event/byte-writer.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
 import type { Client } from '../store/database.ts';

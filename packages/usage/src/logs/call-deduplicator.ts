@@ -1,8 +1,8 @@
 import { sumTokens } from '../normalise/figures.ts';
 import type { AgentCall } from './agent-call.ts';
 
-/** About 250 MB of calls at most; a year of one busy developer is a tenth of that. */
-const OPEN_CALLS_MAX = 250_000;
+/** A call takes about 1.2 KB while it is held, so 240 MB at most: more calls than one developer makes in years. */
+const OPEN_CALLS_MAX = 200_000;
 
 /** Collects calls and gives back each real one once. */
 export type CallDeduplicator = {
@@ -22,7 +22,9 @@ export type CallDeduplicator = {
  * duplicate of it is told apart only by whoever stores the calls by their id.
  */
 export function createCallDeduplicator(openCallsMax: number = OPEN_CALLS_MAX): CallDeduplicator {
-  const held = new Set<Held>();
+  /** In the order first seen; those before `released` have been given back. */
+  let held: (Held | undefined)[] = [];
+  let released = 0;
   const messages = new Map<string, SameMessage>();
 
   function add(call: AgentCall): readonly AgentCall[] {
@@ -36,26 +38,32 @@ export function createCallDeduplicator(openCallsMax: number = OPEN_CALLS_MAX): C
       return NONE;
     }
     const fresh: Held = { call };
-    held.add(fresh);
+    held.push(fresh);
     if (siblings !== undefined) siblings.byRequest.set(call.requestId, fresh);
     else if (call.messageId !== undefined) {
       messages.set(call.messageId, { first: fresh, byRequest: new Map([[call.requestId, fresh]]) });
     }
-    return held.size > openCallsMax ? releaseOldest() : NONE;
+    return held.length - released > openCallsMax ? releaseOldest() : NONE;
   }
 
   function releaseOldest(): readonly AgentCall[] {
-    for (const oldest of held) {
-      held.delete(oldest);
-      if (oldest.call.messageId !== undefined) messages.delete(oldest.call.messageId);
-      return [oldest.call];
+    const oldest = held[released];
+    if (oldest === undefined) return NONE;
+    held[released] = undefined;
+    released += 1;
+    if (oldest.call.messageId !== undefined) messages.delete(oldest.call.messageId);
+    // Dropping the emptied half at once costs each call one move.
+    if (released > openCallsMax) {
+      held = held.slice(released);
+      released = 0;
     }
-    return NONE;
+    return [oldest.call];
   }
 
   function finish(): readonly AgentCall[] {
-    const calls = Array.from(held, (box) => box.call);
-    held.clear();
+    const calls = held.flatMap((one) => (one === undefined ? [] : [one.call]));
+    held = [];
+    released = 0;
     messages.clear();
     return calls;
   }

@@ -75,6 +75,26 @@ test.each(['<synthetic>', 'acme-private-1', '', 'x'.repeat(1000)])('%s stays unk
   expect(resolve(reported)).toEqual({ reported, isFineTuned: false });
 });
 
+test('an id that calls itself the latest stands for its snapshots, and aliases never shadow an id', () => {
+  const catalogue = createModelResolver([
+    { id: 'claude-3-5-haiku-latest', aliases: ['haiku', 'gpt-4o'] },
+    { id: 'gpt-4o', family: 'omni' },
+  ]);
+  expect(catalogue('claude-3-5-haiku-20241022').canonical).toBe('claude-3-5-haiku-latest');
+  expect(catalogue('haiku').canonical).toBe('claude-3-5-haiku-latest');
+  expect(catalogue('gpt-4o')).toMatchObject({ canonical: 'gpt-4o', family: 'omni' });
+});
+
+test("a library's own rule is asked last", () => {
+  const catalogue = createModelResolver([
+    { id: 'claude-sonnet-4-0', matches: (name) => name.startsWith('claude-sonnet-4-2025') },
+    { id: 'claude-sonnet-4-5' },
+  ]);
+  expect(catalogue('us.anthropic.claude-sonnet-4-20250514-v1:0').canonical).toBe('claude-sonnet-4-0');
+  expect(catalogue('claude-sonnet-4-5-20250929').canonical).toBe('claude-sonnet-4-5');
+  expect(catalogue('claude-sonnet-9').canonical).toBeUndefined();
+});
+
 test('a larger sibling is not mistaken for a smaller one', () => {
   expect(resolve('gpt-4o-audio-preview-2024-10-01').canonical).toBeUndefined();
   expect(resolve('claude-opus-4-5-thinking').canonical).toBeUndefined();

@@ -27,8 +27,9 @@ const STRIPS: readonly Strip[] = [
   { what: 'snapshot date with dashes', from: /-20\d\d-[01]\d-[0-3]\d$/, to: '' },
   { what: 'snapshot date', from: /-20\d\d[01]\d[0-3]\d$/, to: '' },
   { what: 'preview with month and day or year', from: /-(?:preview|exp)-\d\d-(?:\d\d|20\d\d)$/, to: '' },
+  { what: 'month and year', from: /-[01]\d-20\d\d$/, to: '' },
   { what: 'revision or month and day', from: /-\d{3,4}$/, to: '' },
-  { what: 'preview', from: /-(?:preview|exp)$/, to: '' },
+  { what: 'preview', from: /-(?:preview|exp|beta)$/, to: '' },
 ];
 
 /**

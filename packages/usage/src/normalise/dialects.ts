@@ -78,8 +78,8 @@ const PROVIDERS: { readonly [name: string]: Provider } = {
   vllm: { usual: 'chat' },
   moonshot: { usual: 'chat' },
   alibaba: { usual: 'chat' },
-  // Deep research bills its reasoning beside completion tokens, and outside the total.
-  perplexity: { usual: 'chat', differing: { chat: row('chat', { reasoning: 'outside_total' }) } },
+  // Deep research bills more reasoning than completion (73,997 beside 7,163), and outside the total.
+  perplexity: { usual: 'chat', differing: { chat: row('chat', { reasoning: 'where_it_fits' }) } },
   openrouter: { usual: 'chat' },
   voyage: { usual: 'embeddings', differing: { chat: APIS.embeddings } },
   together: { usual: 'chat' },
@@ -199,7 +199,17 @@ function providerOfModel(model: string | undefined): Provider {
 /** The field names that tell each shape; any one of them suffices. */
 const FIELDS: readonly (readonly [Shape, readonly string[]])[] = [
   ['chat', ['prompt_tokens', 'completion_tokens']],
-  ['gemini', ['promptTokenCount', 'totalTokenCount', 'candidatesTokenCount', 'responseTokenCount', 'trafficType']],
+  [
+    'gemini',
+    [
+      'promptTokenCount',
+      'totalTokenCount',
+      'candidatesTokenCount',
+      'responseTokenCount',
+      'trafficType',
+      'prompt_token_count',
+    ],
+  ],
   ['bedrock', ['inputTokens', 'outputTokens', 'totalTokens']],
   ['interactions', ['total_input_tokens', 'total_output_tokens', 'total_thought_tokens']],
   ['cohere', ['billed_units', 'tokens']],

@@ -32,8 +32,8 @@ export type Figures = {
 export type OverlapRule = {
   /** Whether the input figure contains cache reads and writes. */
   readonly cache: 'included' | 'excluded';
-  /** Whether the output figure contains reasoning; `outside_total`: neither output nor total does (Perplexity). */
-  readonly reasoning: 'included' | 'excluded' | 'outside_total';
+  /** Whether the output figure contains reasoning; `where_it_fits`: if more than the output, it is outside output and total. */
+  readonly reasoning: 'included' | 'excluded' | 'where_it_fits';
   /** Which figures are missing when absent: embeddings have no output, rerankers may be billed without tokens. */
   readonly expects: 'both' | 'input' | 'nothing';
   /** Whether a total above the sum is how this dialect reports hidden thinking, rather than something odd. */
@@ -132,12 +132,13 @@ function promptFromTotal(figures: Figures, rule: OverlapRule, cached: number, fi
  * the other reading (reference rule 1). Fills a missing output figure from the total.
  */
 function settleOutput(figures: Figures, rule: OverlapRule, promptAll: number, findings: Findings): boolean {
-  const isInside = rule.reasoning === 'included';
+  const isInside = rule.reasoning !== 'excluded';
   if (figures.output === ABSENT) {
     if (rule.expects === 'both') outputFromTotal(figures, isInside, promptAll, findings);
     return isInside;
   }
-  if (figures.reasoning <= 0 || figures.total === ABSENT || rule.reasoning === 'outside_total') return isInside;
+  if (rule.reasoning === 'where_it_fits') return figures.reasoning <= figures.output;
+  if (figures.reasoning <= 0 || figures.total === ABSENT) return isInside;
   const excess = figures.total - promptAll - known(figures.toolUse) - figures.output;
   if (isInside && excess === figures.reasoning) {
     const detail = `the total shows ${figures.reasoning} reasoning tokens outside the output figure`;
@@ -216,7 +217,7 @@ function cutOutput(tokens: MutableTokens, figures: Figures, isReasoningInside: b
 
 /** Everything generated, as far as the provider's total knows of it. */
 function wholeOutput(figures: Figures, rule: OverlapRule, isReasoningInside: boolean): number {
-  if (rule.reasoning === 'outside_total') return known(figures.output);
+  if (rule.reasoning === 'where_it_fits') return known(figures.output);
   if (isReasoningInside) return Math.max(known(figures.output), known(figures.reasoning));
   return known(figures.output) + known(figures.reasoning);
 }

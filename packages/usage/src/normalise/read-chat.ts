@@ -21,12 +21,16 @@ export function readChat(usage: JsonObject, figures: Figures, findings: Findings
   }
   if (figures.reasoning === ABSENT) figures.reasoning = count(usage.reasoning_tokens, 'reasoning_tokens', findings);
   if (figures.cacheRead === ABSENT) readFlatCache(usage, figures, findings);
+  // LiteLLM answers in this shape for Anthropic too, cache inside the prompt, with Anthropic's names beside it.
+  if (figures.cacheWrite === ABSENT && usage.cache_creation_input_tokens !== undefined) {
+    figures.cacheWrite = count(usage.cache_creation_input_tokens, 'cache_creation_input_tokens', findings);
+  }
 }
 
 function readPromptDetails(details: JsonObject, figures: Figures, findings: Findings): void {
   figures.cacheRead = count(details.cached_tokens, 'cached_tokens', findings);
   figures.cacheWrite = count(
-    details.cache_write_tokens ?? details.cache_creation_input_tokens,
+    details.cache_write_tokens ?? details.cache_creation_input_tokens ?? details.cache_creation_tokens,
     'cache_write_tokens',
     findings,
   );
@@ -36,7 +40,8 @@ function readPromptDetails(details: JsonObject, figures: Figures, findings: Find
 
 /** DeepSeek, Moonshot, Mistral and Azure's non-OpenAI models put cache and audio figures beside the prompt figure. */
 function readFlatCache(usage: JsonObject, figures: Figures, findings: Findings): void {
-  const cached = usage.prompt_cache_hit_tokens ?? usage.cached_tokens ?? usage.num_cached_tokens;
+  const cached =
+    usage.prompt_cache_hit_tokens ?? usage.cached_tokens ?? usage.num_cached_tokens ?? usage.cache_read_input_tokens;
   figures.cacheRead = count(cached, 'cached tokens', findings);
   if (figures.promptAudio === ABSENT) {
     figures.promptAudio = count(usage.audio_prompt_tokens, 'audio_prompt_tokens', findings);

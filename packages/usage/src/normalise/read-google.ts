@@ -2,19 +2,36 @@ import { ABSENT, count, type Findings, known, note } from './count.ts';
 import type { Figures } from './figures.ts';
 import { type JsonObject, object } from './json.ts';
 
-/** Gemini generateContent and Live `usageMetadata`. */
+/** Gemini generateContent and Live `usageMetadata`, in the wire's names or the Python SDK's. */
 export function readGemini(usage: JsonObject, figures: Figures, findings: Findings): void {
-  figures.prompt = count(usage.promptTokenCount, 'promptTokenCount', findings);
-  figures.cacheRead = count(usage.cachedContentTokenCount, 'cachedContentTokenCount', findings);
-  figures.toolUse = count(usage.toolUsePromptTokenCount, 'toolUsePromptTokenCount', findings);
-  figures.reasoning = count(usage.thoughtsTokenCount, 'thoughtsTokenCount', findings);
-  figures.output = count(usage.candidatesTokenCount ?? usage.responseTokenCount, 'candidatesTokenCount', findings);
-  figures.total = count(usage.totalTokenCount, 'totalTokenCount', findings);
-  const prompt = byModality(usage.promptTokensDetails, findings);
-  const cached = byModality(usage.cacheTokensDetails, findings);
+  const named =
+    usage.promptTokenCount === undefined && usage.prompt_token_count !== undefined ? fromPython(usage) : usage;
+  figures.prompt = count(named.promptTokenCount, 'promptTokenCount', findings);
+  figures.cacheRead = count(named.cachedContentTokenCount, 'cachedContentTokenCount', findings);
+  figures.toolUse = count(named.toolUsePromptTokenCount, 'toolUsePromptTokenCount', findings);
+  figures.reasoning = count(named.thoughtsTokenCount, 'thoughtsTokenCount', findings);
+  figures.output = count(named.candidatesTokenCount ?? named.responseTokenCount, 'candidatesTokenCount', findings);
+  figures.total = count(named.totalTokenCount, 'totalTokenCount', findings);
+  const prompt = byModality(named.promptTokensDetails, findings);
+  const cached = byModality(named.cacheTokensDetails, findings);
   if (prompt !== undefined) takePrompt(prompt, cached, figures, findings);
-  const output = byModality(usage.candidatesTokensDetails ?? usage.responseTokensDetails, findings);
+  const output = byModality(named.candidatesTokensDetails ?? named.responseTokensDetails, findings);
   if (output !== undefined) takeOutput(output, figures);
+}
+
+/** The Python SDK's `model_dump()` writes the same members in snake case. */
+function fromPython(usage: JsonObject): JsonObject {
+  return {
+    promptTokenCount: usage.prompt_token_count,
+    cachedContentTokenCount: usage.cached_content_token_count,
+    toolUsePromptTokenCount: usage.tool_use_prompt_token_count,
+    thoughtsTokenCount: usage.thoughts_token_count,
+    candidatesTokenCount: usage.candidates_token_count ?? usage.response_token_count,
+    totalTokenCount: usage.total_token_count,
+    promptTokensDetails: usage.prompt_tokens_details,
+    cacheTokensDetails: usage.cache_tokens_details,
+    candidatesTokensDetails: usage.candidates_tokens_details ?? usage.response_tokens_details,
+  };
 }
 
 /** Gemini Interactions `usage`. */
@@ -41,7 +58,9 @@ function byModality(details: unknown, findings: Findings): Modalities | undefine
   for (const entry of details) {
     const detail = object(entry);
     if (detail === undefined) continue;
-    const tokens = known(count(detail.tokenCount ?? detail.tokens, 'tokenCount by modality', findings));
+    const tokens = known(
+      count(detail.tokenCount ?? detail.token_count ?? detail.tokens, 'tokenCount by modality', findings),
+    );
     sums.all += tokens;
     const modality = typeof detail.modality === 'string' ? detail.modality.toUpperCase() : '';
     if (modality === 'AUDIO') sums.audio = known(sums.audio) + tokens;

@@ -28,34 +28,29 @@ function ollamaCounts({ prompt_eval_count, eval_count }: JsonObject): JsonObject
   return prompt_eval_count === undefined && eval_count === undefined ? undefined : { prompt_eval_count, eval_count };
 }
 
-const LAST_TYPES: ReadonlySet<unknown> = new Set([
-  'message_delta',
-  'message_stop',
-  'message',
-  'message-end',
-  'response.completed',
-  'response.incomplete',
-  'response.failed',
-  'response.done',
-  'interaction.complete',
-  'interaction.completed',
-  'transcript.text.done',
-  'image_generation.completed',
-  'image_edit.completed',
-]);
-
-/** Whether the event carries an API's final figures, so that what follows adds nothing to the usage. */
-export function isLastEvent(event: JsonObject): boolean {
-  if (LAST_TYPES.has(event.type) || event.done === true) return true;
-  if (event.object === 'response' || event.object === 'list' || event.data !== undefined) return true;
-  if (object(object(event.metadata)?.usage) !== undefined || object(event.usage)?.inputTokens !== undefined)
-    return true;
-  if (event.finish_reason !== undefined && event.usage !== undefined) return true;
-  // OpenAI's last chunk has usage and no choices; everyone else's last chunk tells why a choice finished.
-  if (Array.isArray(event.choices) && event.choices.length === 0 && object(event.usage) !== undefined) return true;
-  return isFinished(event.choices, 'finish_reason') || isFinished(event.candidates, 'finishReason');
+/**
+ * Whether usage in this event is provisional: the answer is still being written, and a later event will say more. Everything
+ * else, unknown shapes included, says what there is to say.
+ */
+export function isProvisional(event: JsonObject): boolean {
+  return event.type === 'message_start' || isUnfinished(event.choices) || isUnfinished(event.candidates);
 }
 
-function isFinished(alternatives: unknown, reason: string): boolean {
-  return Array.isArray(alternatives) && alternatives.some((one) => typeof object(one)?.[reason] === 'string');
+/** Whether the event ends the answer, so that the usage of any event before it stands. */
+export function isEnd(event: JsonObject): boolean {
+  if (event.type === 'message_delta' || event.type === 'message_stop' || event.done === true) return true;
+  return isFinished(event.choices) || isFinished(event.candidates);
+}
+
+function isUnfinished(alternatives: unknown): boolean {
+  return Array.isArray(alternatives) && alternatives.length > 0 && !isFinished(alternatives);
+}
+
+/** A choice of chat.completions, or a candidate of Gemini, tells why it ended. */
+function isFinished(alternatives: unknown): boolean {
+  if (!Array.isArray(alternatives)) return false;
+  return alternatives.some((one) => {
+    const reason = object(one);
+    return typeof (reason?.finish_reason ?? reason?.finishReason) === 'string';
+  });
 }

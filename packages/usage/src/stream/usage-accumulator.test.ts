@@ -81,6 +81,25 @@ const streams: readonly Stream[] = [
     tokens: { input: 60997, output: 3341 },
   },
   {
+    name: 'anthropic: a fallback after the first attempt had begun to answer bills both',
+    origin: anthropic,
+    events: [
+      { type: 'message_start', message: { model: 'claude-opus-5-5', usage: { input_tokens: 10, output_tokens: 0 } } },
+      {
+        type: 'message_delta',
+        usage: {
+          output_tokens: 70,
+          iterations: [
+            { type: 'message', model: 'claude-opus-5-5', input_tokens: 10, output_tokens: 40 },
+            { type: 'fallback_message', model: 'claude-opus-4-8', input_tokens: 12, output_tokens: 30 },
+          ],
+        },
+      },
+    ],
+    tokens: { input: 22, output: 70 },
+    also: { model: 'claude-opus-4-8' },
+  },
+  {
     name: 'anthropic: several starts of zero are zero, not missing',
     origin: anthropic,
     events: [
@@ -183,6 +202,56 @@ const streams: readonly Stream[] = [
     ],
     tokens: { input: 10, output: 4, reasoning: 6 },
     also: { model: 'gemini-3-pro' },
+  },
+  {
+    name: 'gemini interactions: the completed event',
+    origin: { provider: 'google', api: 'interactions' },
+    framing: 'lines',
+    events: [
+      { event_type: 'interaction.created', interaction: { status: 'in_progress', model: 'gemini-2.5-flash' } },
+      {
+        event_type: 'interaction.completed',
+        interaction: {
+          status: 'completed',
+          model: 'gemini-2.5-flash',
+          service_tier: 'standard',
+          usage: {
+            total_tokens: 148,
+            total_input_tokens: 7,
+            input_tokens_by_modality: [{ modality: 'text', tokens: 7 }],
+            total_cached_tokens: 0,
+            total_output_tokens: 26,
+            total_tool_use_tokens: 0,
+            total_thought_tokens: 115,
+          },
+        },
+      },
+    ],
+    tokens: { input: 7, tool_use: 0, cache_read: 0, output: 26, reasoning: 115 },
+    also: { model: 'gemini-2.5-flash', serviceTier: 'standard' },
+  },
+  {
+    name: 'openrouter: usage after the end, on a choice without a reason',
+    origin: { provider: 'openrouter' },
+    events: [
+      { choices: [{ delta: { content: 'a' }, finish_reason: 'stop' }] },
+      {
+        choices: [{ delta: { content: '' }, finish_reason: null }],
+        usage: { prompt_tokens: 5, completion_tokens: 1, total_tokens: 6, cost: 0.0001 },
+      },
+    ],
+    tokens: { input: 5, output: 1 },
+    also: { providerReportedCost: { amount: '0.0001', currency: 'USD' } },
+  },
+  {
+    name: 'vllm: continuous usage of a cut stream is a lower bound',
+    origin: { provider: 'vllm' },
+    events: [1, 2].map((completion) => ({
+      choices: [{ finish_reason: null }],
+      usage: { prompt_tokens: 5, completion_tokens: completion, total_tokens: 5 + completion },
+    })),
+    tokens: { input: 5, output: 2 },
+    quality: 'lower_bound',
   },
   {
     name: 'bedrock: the metadata event',

@@ -3,7 +3,7 @@ import { normaliseUsage, type UsageInput } from '../normalise-usage.ts';
 import type { UsageFlag, UsageRecord } from '../record.ts';
 import { countToolCalls } from './count-tool-calls.ts';
 import { createEventDecoder } from './event-decoder.ts';
-import { findUsage, isLastEvent } from './find-usage.ts';
+import { findUsage, isEnd, isProvisional } from './find-usage.ts';
 import { mergeUsage } from './merge-usage.ts';
 
 /** Reads the usage of one answer while it passes by. */
@@ -36,6 +36,7 @@ export function createUsageAccumulator(origin: Omit<UsageInput, 'usage' | 'token
   let model: string | undefined;
   let serviceTier: string | undefined;
   let output: unknown;
+  let isCutShort = false;
   let isEnded = false;
   const decoder = createEventDecoder(addEvent);
 
@@ -47,11 +48,14 @@ export function createUsageAccumulator(origin: Omit<UsageInput, 'usage' | 'token
     }
     const inner = object(outer.response) ?? object(outer.message) ?? object(outer.interaction) ?? outer;
     const found = findUsage(outer, inner);
-    if (found !== undefined) usage = mergeUsage(usage, found);
+    if (found !== undefined) {
+      usage = mergeUsage(usage, found);
+      isCutShort = isProvisional(outer);
+    }
     model = text(inner.model) ?? text(outer.model) ?? text(inner.modelVersion) ?? model;
     serviceTier = text(inner.service_tier) ?? bedrockTier(inner) ?? serviceTier;
     if (Array.isArray(inner.output)) output = inner.output;
-    isEnded ||= isLastEvent(outer);
+    isEnded ||= isEnd(outer);
   }
 
   function record(): UsageRecord {
@@ -66,7 +70,8 @@ export function createUsageAccumulator(origin: Omit<UsageInput, 'usage' | 'token
       serviceTier: serviceTier ?? origin.serviceTier,
     });
     const flags = end.isTooLong ? [...whole.flags, TOO_LONG] : whole.flags;
-    const isCut = !isEnded && !end.isDone && whole.quality === 'reported' && (whole.tokens.output ?? 0) > 0;
+    const isCut =
+      isCutShort && !isEnded && !end.isDone && whole.quality === 'reported' && (whole.tokens.output ?? 0) > 0;
     return isCut ? { ...whole, quality: 'lower_bound', flags: [...flags, INCOMPLETE] } : { ...whole, flags };
   }
 

@@ -28,7 +28,8 @@ export function registerAuditLogRoutes(app: App, services: AppServices): void {
       tag: 'Access',
       scope: 'audit:read',
       summary: 'List the audit log',
-      description: 'Newest first: every change of catalog, customers, wallets, grants, keys and environments. Append-only.',
+      description:
+        'Newest first: every change of catalog, customers, wallets, grants, keys and environments. Append-only.',
       query: pageQuery,
       answer: pageOf(entryAnswer),
     },

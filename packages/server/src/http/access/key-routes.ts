@@ -5,7 +5,16 @@ import { cursorAfter, cursorPosition, page } from '../cursor.ts';
 import { newKey, type Principal, ROLES, SCOPES, scopesOf } from '../keys.ts';
 import { type App, readRoute, writeRoute } from '../operation.ts';
 import { refuse } from '../problem.ts';
-import { instantInput, instantMicros, instantOrNull, instantOutput, instantText, label, pageOf, pageQuery } from '../wire.ts';
+import {
+  instantInput,
+  instantMicros,
+  instantOrNull,
+  instantOutput,
+  instantText,
+  label,
+  pageOf,
+  pageQuery,
+} from '../wire.ts';
 import { hasOtherAdmin, insertKey, type KeyRow, listKeys, lockKey, revokeKey } from './key-store.ts';
 
 const params = z.strictObject({ id: z.string().regex(/^[a-z0-9_]{1,32}$/, 'the id of a key') });
@@ -14,11 +23,7 @@ const keyBody = z
   .strictObject({
     name: label,
     role: z.enum(ROLES),
-    scopes: z
-      .array(z.enum(SCOPES))
-      .max(SCOPES.length)
-      .default([])
-      .openapi({ description: 'Beyond those of the role' }),
+    scopes: z.array(z.enum(SCOPES)).max(SCOPES.length).default([]).openapi({ description: 'Beyond those of the role' }),
     expires_at: instantInput.nullish(),
     requests_per_minute: z.number().int().min(1).max(10_000_000).nullish(),
   })
@@ -204,7 +209,12 @@ function registerRevoke(app: App, services: AppServices): void {
         throw refuse('conflict', 'this is the last admin key of the environment; create another one first');
       }
       await revokeKey(client, environmentId, id, 0);
-      await recordAction(client, { environmentId, actor: principal.keyId, action: 'key.revoke', target: `/v1/keys/${id}` });
+      await recordAction(client, {
+        environmentId,
+        actor: principal.keyId,
+        action: 'key.revoke',
+        target: `/v1/keys/${id}`,
+      });
       afterCommit(() => services.keys.forget(id));
       return null;
     },

@@ -22,8 +22,7 @@ export type KeySpec = {
   readonly rotatedFrom: string | null;
 };
 
-const COLUMNS =
-  'id, name, role, scopes, requests_per_minute, created_at, expires_at, revoked_at, rotated_from';
+const COLUMNS = 'id, name, role, scopes, requests_per_minute, created_at, expires_at, revoked_at, rotated_from';
 
 /** Newest first. */
 export async function listKeys(
@@ -78,12 +77,7 @@ export async function insertKey(
 }
 
 /** Lets the key stop working after so many seconds, or sooner when that was set before. */
-export async function revokeKey(
-  db: Queryable,
-  environmentId: number,
-  id: string,
-  afterSeconds: number,
-): Promise<void> {
+export async function revokeKey(db: Queryable, environmentId: number, id: string, afterSeconds: number): Promise<void> {
   await db.query(
     `update api_key set revoked_at = least(revoked_at, now() + make_interval(secs => $3))
      where environment_id = $1 and id = $2`,

@@ -23,7 +23,11 @@ export function registerReference(app: App, services: AppServices): void {
     return context.body(document, 200, { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' });
   });
   app.get('/', (context) =>
-    context.body(landingPage(originOf(context.req.url, context.req.header('host')), services.version), 200, PAGE_HEADERS),
+    context.body(
+      landingPage(originOf(context.req.url, context.req.header('host')), services.version),
+      200,
+      PAGE_HEADERS,
+    ),
   );
   app.get('/docs', (context) => context.body(referencePage(), 200, PAGE_HEADERS));
   app.get('/docs/problems', (context) => context.body(problemsPage(), 200, PAGE_HEADERS));

@@ -85,7 +85,9 @@ function example(schema, depth = 0) {
   if (whole.type === 'array') return depth > DEPTH_MAX ? [] : [example(whole.items, depth + 1)];
   if (whole.properties && depth <= DEPTH_MAX) {
     const required = new Set(whole.required ?? []);
-    const shown = Object.entries(whole.properties).filter(([name, one]) => required.has(name) || one.example !== undefined);
+    const shown = Object.entries(whole.properties).filter(
+      ([name, one]) => required.has(name) || one.example !== undefined,
+    );
     return Object.fromEntries(shown.map(([name, one]) => [name, example(one, depth + 1)]));
   }
   return { object: {}, integer: 1, number: 1, boolean: true }[whole.type] ?? 'text';
@@ -110,7 +112,12 @@ function article(method, path, operation) {
   const content = operation.requestBody?.content;
   const parts = [
     element('h3', {}, operation.summary),
-    element('p', {}, element('span', { class: `method ${method}` }, `${method} `), element('span', { class: 'path' }, path)),
+    element(
+      'p',
+      {},
+      element('span', { class: `method ${method}` }, `${method} `),
+      element('span', { class: 'path' }, path),
+    ),
     ...(operation.description ?? '').split('\n\n').map((text) => element('p', {}, ...prose(text))),
     ...table('Parameters', parameters),
   ];
@@ -124,7 +131,10 @@ function article(method, path, operation) {
     if (schema) parts.push(...table(`Answer ${status}`, innerRows(schema, '', 0)));
   }
   parts.push(element('h4', {}, 'Problems'), problems(operation));
-  parts.push(element('h4', {}, 'Example'), element('pre', { tabindex: '0' }, element('code', {}, curl(method, path, operation))));
+  parts.push(
+    element('h4', {}, 'Example'),
+    element('pre', { tabindex: '0' }, element('code', {}, curl(method, path, operation))),
+  );
   return element('article', { id: operation.operationId }, ...parts);
 }
 
