@@ -101,7 +101,7 @@ function below(limit: number): number {
 }
 
 function newCalls(round: number, client: number, request: number): Call[] {
-  const size = random() < 0.3 ? 1 : 1 + below(60);
+  const size = random() < 0.3 ? 1 : 1 + below(25);
   return Array.from({ length: size }, (_, index) => ({
     id: `crash_${round}_${client}_${request}_${index}`,
     customer: CUSTOMERS[random() < 0.4 ? 0 : below(CUSTOMERS.length)] ?? '',
