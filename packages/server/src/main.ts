@@ -6,9 +6,10 @@ import { LaunchError } from './store/embedded/index.ts';
 async function main(): Promise<void> {
   const startedAt = performance.now();
   const config = loadConfig(process.env);
-  let running: RunningErgon | undefined;
+  const service: { running?: RunningErgon } = {};
   let isStopping = false;
   const stop = (reason: string, code: number): void => {
+    const { running } = service;
     if (isStopping || running === undefined) return;
     isStopping = true;
     console.log(`Ergon stops (${reason}); requests in flight are answered first.`);
@@ -20,9 +21,10 @@ async function main(): Promise<void> {
         process.exit(1);
       });
   };
-  running = await startErgon(config, {
+  const running = await startErgon(config, {
     onLost: () => stop('another service has taken over the data directory', 1),
   });
+  service.running = running;
   announce(running, config, performance.now() - startedAt);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(signal, 0));
 }

@@ -35,3 +35,9 @@ export function billingMonth(micros: number, timeZone: string): BillingMonth {
 function startOfDay(date: Temporal.PlainDate, timeZone: string): number {
   return date.toZonedDateTime(timeZone).startOfDay().epochMilliseconds * 1000;
 }
+
+/** The minute of an instant in a time zone with its offset, `YYYY-MM-DDTHH:MM+HH:MM`: what time-of-day prices look at. */
+export function localMinute(micros: number, timeZone: string): string {
+  const local = Temporal.Instant.fromEpochMilliseconds(Math.floor(micros / 1000)).toZonedDateTimeISO(timeZone);
+  return local.toString({ smallestUnit: 'minute', timeZoneName: 'never' });
+}

@@ -11,6 +11,8 @@ export type CardVersion = {
   /** Microseconds since 1970; in force until the next version's. */
   readonly effectiveFrom: number;
   readonly card: CompiledRateCard;
+  /** Whether a price of the card looks at the time of day where the customer is. */
+  readonly needsLocalTime: boolean;
 };
 
 /** Everything of an environment's catalog that metering and rating need, as of one revision. */
@@ -24,6 +26,9 @@ export type CatalogSnapshot = {
 
 /** The card of every customer who has no other. */
 export const DEFAULT_CARD = 'default';
+
+/** Charge models that ask for the dimension local_time. */
+const LOCAL_TIME_MODELS = /"type":"time_of_day"|"window":"/;
 
 /** Published cards compile once per process: a version never changes. */
 const compiledCards = new Map<number, CompiledRateCard>();
@@ -49,6 +54,7 @@ export async function loadSnapshot(db: Queryable, environmentId: number): Promis
       version: row.version,
       effectiveFrom: microsFromPostgres(row.effective_from),
       card: compiled(Number(row.id), row.spec),
+      needsLocalTime: LOCAL_TIME_MODELS.test(JSON.stringify(row.spec)),
     };
     const versions = byKey.get(row.key);
     if (versions === undefined) byKey.set(row.key, [version]);

@@ -39,7 +39,8 @@ export async function claimIdentities(
   });
   const older = suspects.length === 0 ? undefined : bodiesIn(client, 'older', `generation < ${generation}`, suspects);
   const inserted = insert(client, generation, claims, suspects);
-  const [opened, olderBodies, insertion] = await settled([open, older ?? Promise.resolve(NONE), inserted]);
+  await Promise.allSettled([open, older, inserted]); // Every statement of the pipeline is heard before the first failure is thrown.
+  const [opened, olderBodies, insertion] = [await open, (await older) ?? NONE, await inserted];
   const row = opened.rows[0];
   if (row === undefined) throw new Error(`environment ${environmentId} does not exist`);
   if (row.open_generation !== generation)
@@ -90,10 +91,4 @@ async function bodiesIn(
     rowMode: 'array',
   });
   return new Map(result.rows);
-}
-
-/** `Promise.all` that hears every statement of the pipeline before it throws. */
-async function settled<T extends readonly unknown[]>(promises: { readonly [K in keyof T]: Promise<T[K]> }): Promise<T> {
-  await Promise.allSettled(promises);
-  return Promise.all(promises) as unknown as Promise<T>;
 }

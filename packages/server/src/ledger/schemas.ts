@@ -42,11 +42,9 @@ export const grantBody = z
       .openapi({ description: 'Lowest burns first; none last' }),
     effective_at: instantInput.nullish().openapi({ description: 'Default: now' }),
     expires_at: instantInput.nullish(),
-    eligibility: eligibility
-      .default({})
-      .openapi({
-        description: 'What it may pay for: usage of one of the features, meters and models; a model may end in *',
-      }),
+    eligibility: eligibility.default({}).openapi({
+      description: 'What it may pay for: usage of one of the features, meters and models; a model may end in *',
+    }),
   })
   .openapi('GrantRequest');
 

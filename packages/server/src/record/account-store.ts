@@ -1,9 +1,9 @@
-import { type Currency, decimal, parseDecimal, toText, ZERO } from '@ergon/exact';
+import { type Currency, parseDecimal, toText, ZERO } from '@ergon/exact';
 import { type LedgerUnits, ledgerDecimal, ledgerUnits } from '../ledger/burn.ts';
 import type { Queryable } from '../store/database.ts';
 import { int8Array, textArray } from '../store/pg-arrays.ts';
 import { type StoredAccumulator, writeAccumulator } from './accumulate.ts';
-import type { AccumulatorRow } from './rate-group.ts';
+import type { AccumulatorRow } from './bucket-work.ts';
 
 /** Names an accumulator row: customer, card version, period. */
 export type AccumulatorKey = { readonly customerId: number; readonly cardVersionId: number; readonly period: string };

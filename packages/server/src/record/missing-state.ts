@@ -2,7 +2,8 @@ import type { Queryable } from '../store/database.ts';
 import { uuidArray } from '../store/pg-arrays.ts';
 import { standingDebits } from './account-store.ts';
 import type { AccumulatorState } from './accumulate.ts';
-import type { AccumulatorRow, Debit, MissingFacts, RatingFacts } from './rate-group.ts';
+import type { AccumulatorRow, Debit } from './bucket-work.ts';
+import type { MissingFacts, RatingFacts } from './rate-group.ts';
 import { valueHash } from './value-hash.ts';
 
 /** What was read because a rating asked for it. */

@@ -2,7 +2,7 @@ import type { Currency } from '@ergon/exact';
 import type { LedgerUnits } from '../ledger/burn.ts';
 import type { Client } from '../store/database.ts';
 import type { NewPosting } from './account-store.ts';
-import type { AccumulatorRow } from './rate-group.ts';
+import type { AccumulatorRow } from './bucket-work.ts';
 import type { RecordServices } from './record-services.ts';
 
 /** A row with the account that bears what no grant covers. */

@@ -1,5 +1,6 @@
 import { type Decimal, decimal, parseDecimal } from '@ergon/exact';
-import { normaliseUsage, TOKEN_CLASSES, type UsageFlag, type UsageRecord } from '@ergon/usage';
+import { LOCAL_TIME_DIMENSION, PROMPT_TOKENS_DIMENSION, promptTokens } from '@ergon/rating';
+import { normaliseUsage, type UsageFlag, type UsageRecord } from '@ergon/usage';
 import type { CapturedEvent } from '../event/event.ts';
 import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
 import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
@@ -190,6 +191,8 @@ function dimensionsOf(event: CapturedEvent, usage: UsageRecord | undefined): Rec
     service_tier: usage?.serviceTier,
     region: usage?.region,
     token_class: undefined,
+    [PROMPT_TOKENS_DIMENSION]: usage === undefined ? undefined : String(promptTokens(usage.tokens)),
+    [LOCAL_TIME_DIMENSION]: undefined,
   };
   const { properties } = data;
   if (typeof properties === 'object' && properties !== null && !Array.isArray(properties)) {
@@ -206,9 +209,4 @@ function dimensionsOf(event: CapturedEvent, usage: UsageRecord | undefined): Rec
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
-}
-
-/** Whether a record carries any token at all. */
-export function hasTokens(usage: UsageRecord | undefined): boolean {
-  return usage !== undefined && TOKEN_CLASSES.some((tokenClass) => (usage.tokens[tokenClass] ?? 0) > 0);
 }

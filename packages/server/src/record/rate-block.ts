@@ -1,3 +1,5 @@
+import { LOCAL_TIME_DIMENSION } from '@ergon/rating';
+import { localMinute } from '../catalog/billing-month.ts';
 import type { OpenGrant } from '../ledger/burn.ts';
 import type { CardVersion } from '../catalog/snapshot.ts';
 import {
@@ -12,7 +14,8 @@ import { allSettledOrThrow } from './all-settled.ts';
 import { type LockedAccounts, lockAccounts } from './lock-accounts.ts';
 import { loadMissing, noFacts, type ReadFacts } from './missing-state.ts';
 import type { RatedRow } from './postings.ts';
-import { type AccumulatorRow, GroupRating, type RatedEvent, unratedEvent } from './rate-group.ts';
+import type { AccumulatorRow } from './bucket-work.ts';
+import { GroupRating, type RatedEvent, unratedEvent } from './rate-group.ts';
 import type { Attributed } from './attributed.ts';
 import { keepValues, replayBucket } from './replay.ts';
 import type { BlockContext } from './write-block.ts';
@@ -101,6 +104,10 @@ function rateOnce(
     if (customer === undefined || version === undefined) return unratedReason(one);
     const row = rows.get(`${customer.id}|${version.id}|${month.period}`)?.row;
     if (row === undefined) return unratedReason(one);
+    if (version.needsLocalTime) {
+      const at = reverses?.prepared ?? one.prepared;
+      at.dimensions[LOCAL_TIME_DIMENSION] = localMinute(at.event.occurredAt, customer.timeZone);
+    }
     if (reverses !== undefined) return rating.reverse(reverses.prepared, reverses.stored.rating.lines, row, version);
     return rating.rate(one.prepared, row, version, month);
   });

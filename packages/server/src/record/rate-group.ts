@@ -3,47 +3,14 @@ import type { Bucket, CompiledPrice } from '@ergon/rating';
 import type { BillingMonth } from '../catalog/billing-month.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
 import type { CardVersion } from '../catalog/snapshot.ts';
-import { burn, type LedgerUnits, ledgerUnits, type OpenGrant, type Share } from '../ledger/burn.ts';
-import {
-  type AccumulatorState,
-  accumulate,
-  emptyAccumulator,
-  type Increment,
-  readAccumulator,
-  type StoredAccumulator,
-  secondsBetween,
-} from './accumulate.ts';
+import { burn, type LedgerUnits, ledgerUnits, type Share } from '../ledger/burn.ts';
+import { type AccumulatorState, accumulate, type Increment, secondsBetween } from './accumulate.ts';
+import { type AccumulatorRow, type BucketWork, type Debit, drain, nameOf, post, workOf } from './bucket-work.ts';
 import { type LineParts, writeLine } from './encode-rating.ts';
 import { ByteWriter } from '../event/byte-writer.ts';
 import type { PreparedEvent } from './prepare.ts';
+import { fallen, LINEAR, recordedBucket } from './recorded-bucket.ts';
 import type { RatedLine } from './types.ts';
-
-/** An earlier debit that can be taken back. */
-export type Debit = { readonly accountId: number | null; units: LedgerUnits };
-
-/** One running total of a row while a group is rated: its state, and what the group posted for it. */
-export type BucketWork = {
-  /** "price/bucket": the accumulator's name within its card version and period. */
-  readonly name: string;
-  readonly state: AccumulatorState;
-  /** Debits of this group, newest last, over the standing ones once those were read. */
-  readonly debits: Debit[];
-  hasStandingDebits: boolean;
-  /** Sums to post, one per account and direction: negative gives back. */
-  readonly postings: { readonly accountId: number | null; readonly isReversal: boolean; units: LedgerUnits }[];
-};
-
-/** One customer's running totals under one card version in one period, held under its lock. */
-export type AccumulatorRow = {
-  readonly customerId: number;
-  readonly cardVersionId: number;
-  readonly period: string;
-  readonly currency: Currency;
-  readonly stored: Readonly<Record<string, StoredAccumulator>>;
-  readonly work: Map<Bucket, BucketWork>;
-  /** In burn order, every currency; shared by the customer's rows. */
-  readonly grants: readonly OpenGrant[];
-};
 
 /** Facts that most groups need none of, so they are read only when a rating asks for them. */
 export type RatingFacts = {
@@ -123,7 +90,7 @@ export class GroupRating {
     const contribution = prepared.contributions.find((one) => one.meter.key === recorded.meter);
     const { price, cell } = recordedBucket(prepared, contribution, recorded, version);
     const quantity = decimal(recorded.quantity);
-    const work = workOf(row, { meter: recorded.meter, price, cell, quantity });
+    const work = workOf(row, price, cell);
     const { state } = work;
     const before = state.quantity;
     const isLinear = contribution === undefined || LINEAR.has(contribution.meter.aggregation);
@@ -240,7 +207,7 @@ export class GroupRating {
     row: AccumulatorRow,
     rated: RatedEvent,
   ): void {
-    const work = workOf(row, line);
+    const work = workOf(row, line.price, line.cell);
     const { state } = work;
     const before = state.quantity;
     const absorbed = whyAbsorbed(event, line.price);
@@ -304,82 +271,6 @@ export class GroupRating {
     this.#restore(row, shares);
     return shares;
   }
-}
-
-/** Aggregations whose quantity only adds up, so that an event can be taken out of it again. */
-const LINEAR: ReadonlySet<string> = new Set(['sum', 'count', 'weighted_sum']);
-
-function fallen(price: CompiledPrice, cell: Bucket, before: Decimal, after: Decimal): Decimal {
-  return price.timing === 'at_close' ? ZERO : cell.rate.marginal(before, after);
-}
-
-/** The price and bucket that a recorded line was rated by. @throws when its card version no longer has them: a bug. */
-function recordedBucket(
-  prepared: PreparedEvent,
-  contribution: Contribution | undefined,
-  recorded: RatedLine,
-  version: CardVersion,
-): { price: CompiledPrice; cell: Bucket } {
-  const dimensions = { ...prepared.dimensions, ...contribution?.group, token_class: undefined as string | undefined };
-  dimensions.token_class = prepared.quantities.find((one) => one.meter === recorded.meter)?.tokenClass;
-  for (const price of version.card.prices) {
-    if (!recorded.bucket.startsWith(`${price.key}/`)) continue;
-    const cell = price.bucket(dimensions);
-    if (cell !== undefined && nameOf(price, cell) === recorded.bucket) return { price, cell };
-  }
-  throw new Error(`card version ${version.id} has no bucket ${recorded.bucket}`);
-}
-
-/** Names of buckets by their object: a concatenation for each of millions of lines is worth saving. */
-const names = new WeakMap<Bucket, { readonly price: CompiledPrice; readonly name: string }>();
-
-function nameOf(price: CompiledPrice, cell: Bucket): string {
-  const known = names.get(cell);
-  if (known !== undefined && known.price === price) return known.name;
-  const name = `${price.key}/${cell.key}`;
-  names.set(cell, { price, name });
-  return name;
-}
-
-function workOf(row: AccumulatorRow, line: Line): BucketWork {
-  const known = row.work.get(line.cell);
-  if (known !== undefined) return known;
-  const name = nameOf(line.price, line.cell);
-  const stored = row.stored[name];
-  const work: BucketWork = {
-    name,
-    state: stored === undefined ? emptyAccumulator() : readAccumulator(stored),
-    debits: [],
-    hasStandingDebits: false,
-    postings: [],
-  };
-  row.work.set(line.cell, work);
-  return work;
-}
-
-function post(work: BucketWork, share: Share): void {
-  const isReversal = share.units < 0n;
-  for (const posting of work.postings) {
-    if (posting.accountId === share.accountId && posting.isReversal === isReversal) {
-      posting.units += share.units;
-      return;
-    }
-  }
-  work.postings.push({ accountId: share.accountId, isReversal, units: share.units });
-}
-
-function drain(debits: Debit[], units: LedgerUnits, shares: Share[]): LedgerUnits {
-  let left = units;
-  while (left > 0n) {
-    const newest = debits.at(-1);
-    if (newest === undefined) return left;
-    const taken = newest.units < left ? newest.units : left;
-    newest.units -= taken;
-    left -= taken;
-    if (newest.units === 0n) debits.pop();
-    if (taken > 0n) shares.push({ accountId: newest.accountId, units: -taken });
-  }
-  return left;
 }
 
 /** What this quantity costs, given what came before it in its bucket. */

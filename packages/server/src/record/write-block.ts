@@ -92,7 +92,6 @@ class BlockSums {
   add(one: Attributed, result: RatedEvent | null): void {
     const rated = result ?? NOT_RATED;
     const { prepared, customer, version, month } = one;
-    const { services } = this.#context;
     const customerId = customer?.id ?? NOBODY;
     const isRated = rated.lines.length > 0;
     const currency = isRated ? version?.card.currency : undefined;

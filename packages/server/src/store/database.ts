@@ -46,7 +46,7 @@ export function openDatabase(config: DatabaseConfig, onIdleError: (error: Error)
     connectionTimeoutMillis: 10_000,
     options:
       '-c timezone=UTC -c datestyle=ISO -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c jit=off',
-  } as pg.PoolConfig);
+  });
   pool.on('error', onIdleError);
   return {
     pool,
