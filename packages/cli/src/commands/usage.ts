@@ -5,6 +5,7 @@ import { CliError } from '../cli-error.ts';
 import type { CommandContext } from '../command-context.ts';
 import { EXIT_CODE } from '../exit-code.ts';
 import type { CliIo } from '../io.ts';
+import { parseInstantFlag } from './parse-instant-flag.ts';
 import { bars } from '../print/bars.ts';
 import { amount, withGroups } from '../print/number.ts';
 import { createStyle } from '../print/style.ts';
@@ -54,8 +55,8 @@ async function usage(context: CommandContext, flags: UsageFlags): Promise<void> 
     meter: flags.meter,
     window: flags.window,
     group_by: flags.by?.replaceAll(' ', ''),
-    from: flags.from === undefined ? undefined : instant(flags.from, '--from'),
-    to: flags.to === undefined ? undefined : instant(flags.to, '--to'),
+    from: flags.from === undefined ? undefined : parseInstantFlag(flags.from, '--from'),
+    to: flags.to === undefined ? undefined : parseInstantFlag(flags.to, '--to'),
     customer: flags.customer,
   };
   for (const filter of flags.filter) {
@@ -74,18 +75,6 @@ async function usage(context: CommandContext, flags: UsageFlags): Promise<void> 
     if (isJson) context.io.writeOut(`${JSON.stringify(report, null, 2)}\n`);
     else printUsage(context.io, report, flags);
   });
-}
-
-/** A day means its midnight in UTC. */
-function instant(text: string, flag: string): string {
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text)) return `${text}T00:00:00Z`;
-  if (/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}$/.test(text)) return `${text}:00Z`;
-  if (/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/.test(text)) return text;
-  throw new CliError(
-    EXIT_CODE.usage,
-    `${flag} ${JSON.stringify(text)} is no time`,
-    'Expected 2026-11-01 or 2026-11-01T10:00:00Z (UTC).',
-  );
 }
 
 const BAR_WIDTH = 24;

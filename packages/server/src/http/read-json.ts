@@ -1,5 +1,5 @@
 import { findHostileText } from './hostile-text.ts';
-import { ProblemError, refuse } from './problem.ts';
+import { type ProblemError, refuse } from './problem.ts';
 
 /** The body, or a problem as soon as it passes `bytesMax`: never more than that is held. */
 export async function readBounded(request: Request, bytesMax: number): Promise<Buffer> {
