@@ -1,6 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
-import { LIMITS } from '../limits.ts';
 import { isConnectionLost } from '../store/database.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
@@ -11,7 +10,6 @@ import { describeEventOperations } from './event-operations.ts';
 import { postEvents } from './events-route.ts';
 import type { App } from './operation.ts';
 import { type Problem, ProblemError, refuse, renderProblem } from './problem.ts';
-import { readBounded } from './read-json.ts';
 import { registerReference } from './reference/index.ts';
 
 /** The whole HTTP surface on web-standard requests; a test calls `app.request()` without a socket. */
@@ -36,8 +34,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
     );
   });
   app.post('/v1/events', async (context) => {
-    const body = await readBounded(context.req.raw, LIMITS.bodyBytesMax);
-    const answer = await postEvents(services, context.req.raw.headers, body, context.get('requestId'));
+    const answer = await postEvents(services, context.req.raw, context.get('requestId'));
     return new Response(answer.body, { status: answer.status, headers: answer.headers });
   });
   registerHealth(app, services);

@@ -1,20 +1,48 @@
 import { ingest, type IngestOutcome } from '../capture/ingest.ts';
 import { LIMITS } from '../limits.ts';
 import { type AppServices, authorise } from './context.ts';
+import type { Principal } from './keys.ts';
 import { type Problem, ProblemError } from './problem.ts';
+import { readBounded } from './read-json.ts';
 
 export type HttpAnswer = { readonly status: number; readonly headers: Record<string, string>; readonly body: string };
 
 const DAY_MICROS = 86_400_000_000;
 
-/** POST /v1/events on bytes and headers: the hot path, the same for a socket and for an in-process request. */
-export async function postEvents(
+/** Bytes of bodies between their first byte and their answer, in this process (LIMITS.inFlightBytesMax). */
+let inFlightBytes = 0;
+
+/** POST /v1/events: the hot path. The caller is known before a byte of the body is read. */
+export async function postEvents(services: AppServices, request: Request, requestId: string): Promise<HttpAnswer> {
+  const { headers } = request;
+  const principal = await authorise(services, headers, 'events:write');
+  const length = headers.get('content-length');
+  // Room for what is announced, or for the most there can be; compressed bodies may grow to that too.
+  const isSized = length !== null && headers.get('content-encoding') === null;
+  const room = isSized ? Number(length) : LIMITS.bodyBytesMax;
+  if (room <= LIMITS.bodyBytesMax && inFlightBytes + room > LIMITS.inFlightBytesMax) {
+    const detail = 'the bodies in flight fill the memory set aside for them; send it again later';
+    throw new ProblemError({ code: 'overloaded', detail, retryAfterSeconds: 1 });
+  }
+  inFlightBytes += room;
+  try {
+    const body =
+      isSized && room <= LIMITS.bodyBytesMax
+        ? Buffer.from(await request.arrayBuffer())
+        : await readBounded(request, LIMITS.bodyBytesMax);
+    return await record(services, principal, headers, body, requestId);
+  } finally {
+    inFlightBytes -= room;
+  }
+}
+
+async function record(
   services: AppServices,
+  principal: Principal,
   headers: Headers,
   body: Buffer,
   requestId: string,
 ): Promise<HttpAnswer> {
-  const principal = await authorise(services, headers, 'events:write');
   const receivedAt = services.now();
   const outcome = await ingest(services.groupCommit, {
     environmentId: principal.environmentId,

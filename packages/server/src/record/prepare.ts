@@ -4,6 +4,7 @@ import { normaliseUsage, type UsageFlag, type UsageRecord } from '@ergon/usage';
 import type { CapturedEvent } from '../event/event.ts';
 import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
 import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
+import { LIMITS } from '../limits.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 
 /** A quantity of a built-in meter, priced on its own. */
@@ -105,6 +106,10 @@ function addCall(
   for (const { tokenClass, meter, position } of TOKEN_POSITIONS) {
     const count = usage.tokens[tokenClass];
     if (count === undefined) continue;
+    if (count > LIMITS.quantityMax) {
+      flags.push({ code: 'quantity_too_large', detail: `${count} ${tokenClass} tokens in one call are not metered` });
+      continue;
+    }
     total += count;
     if (count > 0) quantities.push({ meter, position, quantity: decimal(count), tokenClass });
   }
@@ -150,7 +155,7 @@ function addDecimal(
 function whole(event: CapturedEvent, field: string, flags: UsageFlag[]): bigint | undefined {
   const raw = event.data[field];
   if (raw === undefined || raw === null) return undefined;
-  if (typeof raw === 'number' && Number.isSafeInteger(raw) && raw >= 0) return BigInt(raw);
+  if (typeof raw === 'number' && raw >= 0 && raw <= LIMITS.quantityMax && Number.isInteger(raw)) return BigInt(raw);
   // An array of tool calls counts its elements: that is how vendors' answers list them.
   if (Array.isArray(raw)) return BigInt(raw.length);
   flags.push({ code: 'invalid_quantity', detail: `${field} is not a whole number of at least zero` });
