@@ -4,6 +4,7 @@ import { LIMITS } from '../limits.ts';
 import { isConnectionLost } from '../store/database.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
+import { registerReportRoutes } from '../report/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
 import type { AppEnv, AppServices } from './context.ts';
@@ -49,6 +50,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   );
   registerCatalogRoutes(app, services);
   registerLedgerRoutes(app, services);
+  registerReportRoutes(app, services);
   registerAccessRoutes(app, services);
   registerReference(app, services);
   app.notFound((context) => {
