@@ -47,10 +47,18 @@ async function recomputeCell(
   }
   const sums = new RollupSums();
   const sets = new DimensionSets();
-  for await (const { event } of customerEvents(client, environmentId, customerId, minute, minute + MINUTE_MICROS)) {
+  for await (const { event, rating } of customerEvents(
+    client,
+    environmentId,
+    customerId,
+    minute,
+    minute + MINUTE_MICROS,
+  )) {
     if (await isVoided(client, environmentId, event.identity)) continue;
     const prepared = prepareEvent(event, catalog);
     for (const contribution of prepared.contributions) {
+      // A meter made after the event has nothing of it.
+      if (!rating.quantities.some(([meter]) => meter === contribution.meter.key)) continue;
       const value = contribution.distinct === undefined ? undefined : valueHash(contribution.distinct);
       const set = sets.group(contribution.group);
       sums.addContribution(contribution, customerId, event.occurredAt, orderKey(prepared), set.id, value);
