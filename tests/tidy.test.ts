@@ -21,7 +21,13 @@ const FACES: Readonly<Record<string, readonly string[]>> = {
   capture: ['ingest'],
   catalog: ['billing-month', 'built-in-meters', 'custom-meter', 'customers', 'snapshot'],
   ledger: ['burn'],
-  record: ['group-commit', 'record-services', 'services', 'types', ...['blocks', 'encode-rating', 'read-events', 'void']],
+  record: [
+    'group-commit',
+    'record-services',
+    'services',
+    'types',
+    ...['blocks', 'encode-rating', 'prepare', 'read-events', 'void'],
+  ],
 };
 
 const FILE_LINES_MAX = 400;

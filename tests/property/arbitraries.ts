@@ -13,6 +13,8 @@ export type Call = {
   readonly input: number;
   readonly cacheRead: number;
   readonly output: number;
+  /** When it happened: hours before the tests ran. */
+  readonly hoursAgo: number;
 };
 
 /** The prices of a generated card: one cumulative model a meter, and a matrix of two for cached tokens. */
@@ -22,6 +24,8 @@ export type CardModels = {
   readonly output: NaiveModel;
   readonly cacheGpt: NaiveModel;
   readonly cacheOther: NaiveModel;
+  /** Whether requests have a running total of their own for every hour. */
+  readonly isHourly: boolean;
 };
 
 const places = (count: number) =>
@@ -63,6 +67,7 @@ export const cardModels: fc.Arbitrary<CardModels> = fc.record({
   output: cumulativeModel,
   cacheGpt: cumulativeModel,
   cacheOther: cumulativeModel,
+  isHourly: fc.boolean(),
 });
 
 /** The card as a publisher writes it. Each price has the key by which its accumulators are found again. */
@@ -70,7 +75,11 @@ export function cardSpec(models: CardModels): unknown {
   return {
     currency: 'USD',
     prices: [
-      { key: 'requests', meter: 'requests', charge_model: models.requests },
+      {
+        key: 'requests',
+        meter: 'requests',
+        charge_model: models.isHourly ? { ...models.requests, window: 'hour' } : models.requests,
+      },
       { key: 'input', meter: 'input_tokens', charge_model: models.input },
       { key: 'output', meter: 'output_tokens', charge_model: models.output },
       {
@@ -98,13 +107,18 @@ export function calls(customers: readonly string[], lengths: { minLength: number
         input: tokens,
         cacheRead: tokens,
         output: tokens,
+        hoursAgo: fc.constantFrom(0, 0, 1, 5, 27),
       }),
       lengths,
     )
     .map((list): Call[] => list.map((call, index) => ({ ...call, id: `call_${index}` })));
 }
 
-const SENT_AT = new Date(Date.now() - 60_000).toISOString();
+const STARTED_AT = Date.now() - 60_000;
+
+function occurredAt(call: Call): string {
+  return new Date(STARTED_AT - call.hoursAgo * 3_600_000).toISOString();
+}
 
 export function event(call: Call): unknown {
   return {
@@ -113,7 +127,7 @@ export function event(call: Call): unknown {
     source: 'property',
     type: 'llm.call',
     subject: call.customer,
-    time: SENT_AT,
+    time: occurredAt(call),
     data: {
       provider: 'openai',
       model: call.model,
@@ -123,20 +137,46 @@ export function event(call: Call): unknown {
   };
 }
 
+/** The correction that takes a call back. */
+export function voidOf(call: Call): unknown {
+  return { id: `void_${call.id}`, source: 'property', type: 'event.void', data: { source: 'property', id: call.id } };
+}
+
 /** What a call adds to each running total of the card, in the order in which its meters are rated. */
 export function lines(call: Call, models: CardModels): readonly Line[] {
   const isGpt = call.model.startsWith('gpt-5');
+  // A billing period is a month, a window an hour, both of UTC here.
+  const hour = occurredAt(call).slice(0, 13);
+  const month = hour.slice(0, 7);
   const all: Line[] = [
-    { price: 'requests', bucket: 'requests', meter: 'requests', quantity: 1n, model: models.requests },
-    { price: 'input', bucket: 'input', meter: 'input_tokens', quantity: BigInt(call.input), model: models.input },
+    {
+      price: 'requests',
+      bucket: `requests/${models.isHourly ? hour : month}`,
+      meter: 'requests',
+      quantity: 1n,
+      model: models.requests,
+    },
+    {
+      price: 'input',
+      bucket: `input/${month}`,
+      meter: 'input_tokens',
+      quantity: BigInt(call.input),
+      model: models.input,
+    },
     {
       price: 'cache',
-      bucket: isGpt ? 'cache/gpt' : 'cache/other',
+      bucket: `cache/${isGpt ? 'gpt' : 'other'}/${month}`,
       meter: 'cache_read_tokens',
       quantity: BigInt(call.cacheRead),
       model: isGpt ? models.cacheGpt : models.cacheOther,
     },
-    { price: 'output', bucket: 'output', meter: 'output_tokens', quantity: BigInt(call.output), model: models.output },
+    {
+      price: 'output',
+      bucket: `output/${month}`,
+      meter: 'output_tokens',
+      quantity: BigInt(call.output),
+      model: models.output,
+    },
   ];
   return all.filter((line) => line.quantity > 0n);
 }

@@ -10,16 +10,15 @@ import {
 } from '../../packages/server/bench/support/seed.ts';
 import type { RunningErgon } from '../../packages/server/src/start-ergon.ts';
 import { sendEvents, startTestErgon, type TestErgon } from '../support/ergon.ts';
-import { type Call, type CardModels, calls, cardModels, cardSpec, event, lines } from './arbitraries.ts';
-import { naiveCharge } from './naive-rating.ts';
-import { type RecordedState, recordedState } from './recorded-state.ts';
+import { type CardModels, calls, cardModels, cardSpec, event, voidOf } from './arbitraries.ts';
+import { expectedState } from './expected-state.ts';
+import { recordedState } from './recorded-state.ts';
 
 /**
  * DESIGN section 7, invariants 1 and 2: how events arrive (order, batches, clients, replicas, repeats) changes no quantity, no
  * accumulator and no customer's total; and what is charged is R(total) of every accumulator.
  */
 const CUSTOMERS = ['acme', 'zenith', 'Ünïcode & co'];
-const ONE = 10n ** 18n;
 
 let ergon: TestErgon;
 let environments = 0;
@@ -36,32 +35,7 @@ async function newEnvironment(models: CardModels): Promise<{ id: number; key: st
   await seedGrant(ergon.sql, id, { customer: 'acme', amount: '50', priority: 1 });
   await seedGrant(ergon.sql, id, { customer: 'acme', amount: '100000000' });
   await seedGrant(ergon.sql, id, { customer: 'zenith', amount: '3', eligibility: { features: ['chat'] } });
-  return { id, key: await seedKey(ergon.sql, id, 'ingest') };
-}
-
-/** The same state from the calls alone. */
-function expectedState(list: readonly Call[], models: CardModels): RecordedState {
-  const usage: Record<string, bigint> = {};
-  const totals = new Map<string, { key: string; quantity: bigint; charge: bigint }>();
-  const charged: Record<string, bigint> = {};
-  for (const call of list) {
-    for (const line of lines(call, models)) {
-      const place = `${call.customer}|${line.meter}|${call.model}|${call.feature}`;
-      usage[place] = (usage[place] ?? 0n) + line.quantity * ONE;
-      const name = `${call.customer}|${line.bucket}`;
-      const quantity = (totals.get(name)?.quantity ?? 0n) + line.quantity;
-      const charge = naiveCharge(line.model, quantity);
-      totals.set(name, { key: `${call.customer}|${line.price}`, quantity, charge });
-    }
-  }
-  const accumulators: Record<string, string[]> = {};
-  for (const [name, { key, quantity, charge }] of totals) {
-    (accumulators[key] ??= []).push(`${quantity * ONE} costs ${charge}`);
-    const customer = name.split('|')[0] ?? '';
-    if (charge !== 0n) charged[customer] = (charged[customer] ?? 0n) + charge;
-  }
-  for (const one of Object.values(accumulators)) one.sort();
-  return { usage, accumulators, charged };
+  return { id, key: await seedKey(ergon.sql, id) };
 }
 
 type Arrival = { readonly order: readonly number[]; readonly cuts: readonly number[]; readonly clients: number };
@@ -81,11 +55,11 @@ function arrival(count: number): fc.Arbitrary<Arrival> {
     .map(({ order, repeats, cuts, clients }) => ({ order: [...order, ...repeats], cuts, clients }));
 }
 
-async function send(replicas: readonly RunningErgon[], key: string, list: readonly Call[], how: Arrival) {
+async function send(replicas: readonly RunningErgon[], key: string, events: readonly unknown[], how: Arrival) {
   const batches: unknown[][] = [];
   for (let from = 0; from < how.order.length; ) {
     const size = how.cuts[batches.length % how.cuts.length] ?? 1;
-    batches.push(how.order.slice(from, from + size).flatMap((index) => event(list[index] ?? neverCall())));
+    batches.push(how.order.slice(from, from + size).map((index) => events[index]));
     from += size;
   }
   let next = 0;
@@ -102,10 +76,6 @@ async function send(replicas: readonly RunningErgon[], key: string, list: readon
   return sums;
 }
 
-function neverCall(): Call {
-  throw new Error('an arrival names a call that is not there');
-}
-
 test('arrival changes nothing, and every accumulator is charged R(total)', { timeout: 60_000 }, async () => {
   const scenario = fc
     .record({ models: cardModels, list: calls(CUSTOMERS, { minLength: 1, maxLength: 60 }) })
@@ -117,11 +87,11 @@ test('arrival changes nothing, and every accumulator is charged R(total)', { tim
       const expected = expectedState(list, models);
       const plain = await newEnvironment(models);
       const inOrder = { order: list.map((_, index) => index), cuts: [list.length], clients: 1 };
-      expect(await send(ergon.replicas, plain.key, list, inOrder)).toMatchObject({ accepted: list.length });
+      expect(await send(ergon.replicas, plain.key, list.map(event), inOrder)).toMatchObject({ accepted: list.length });
       expect(await recordedState(ergon.sql, plain.id)).toEqual(expected);
 
       const mixed = await newEnvironment(models);
-      const sums = await send(ergon.replicas, mixed.key, list, how);
+      const sums = await send(ergon.replicas, mixed.key, list.map(event), how);
       const repeats = how.order.length - list.length;
       expect(sums).toEqual({ accepted: list.length, duplicates: repeats, conflicts: 0, rejected: 0 });
       expect(await recordedState(ergon.sql, mixed.id)).toEqual(expected);
@@ -129,5 +99,33 @@ test('arrival changes nothing, and every accumulator is charged R(total)', { tim
       for (const { id } of [plain, mixed]) expect((await audit(ergon.sql, id)).differences).toEqual([]);
     }),
     { numRuns: 150, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: false },
+  );
+});
+
+test('voids, before or after their events, once or twice, leave what the other events alone leave', {
+  timeout: 60_000,
+}, async () => {
+  const scenario = fc
+    .record({ models: cardModels, list: calls(CUSTOMERS, { minLength: 1, maxLength: 30 }) })
+    .chain(({ models, list }) =>
+      fc.record({ models: fc.constant(models), list: fc.constant(list), voided: fc.subarray(list, { minLength: 1 }) }),
+    )
+    .chain(({ models, list, voided }) =>
+      fc.record({
+        models: fc.constant(models),
+        list: fc.constant(list),
+        voided: fc.constant(voided),
+        how: arrival(list.length + voided.length),
+      }),
+    );
+  await fc.assert(
+    fc.asyncProperty(scenario, async ({ models, list, voided, how }) => {
+      const { id, key } = await newEnvironment(models);
+      await send(ergon.replicas, key, [...list.map(event), ...voided.map(voidOf)], how);
+      const rest = list.filter((call) => !voided.includes(call));
+      expect(await recordedState(ergon.sql, id)).toEqual(expectedState(rest, models));
+      expect((await audit(ergon.sql, id)).differences).toEqual([]);
+    }),
+    { numRuns: 100, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: false },
   );
 });

@@ -30,7 +30,7 @@ async function usage(sql: pg.Client, environmentId: number): Promise<Record<stri
      where r.environment_id = $1 and m.value is not null group by 1`,
     [environmentId],
   );
-  return Object.fromEntries(rows.map((row) => [row.key, units(row.value)]));
+  return Object.fromEntries(rows.map((row) => [row.key, units(row.value)]).filter(([, value]) => value !== 0n));
 }
 
 async function accumulators(sql: pg.Client, environmentId: number): Promise<Record<string, string[]>> {
@@ -41,7 +41,8 @@ async function accumulators(sql: pg.Client, environmentId: number): Promise<Reco
     [environmentId],
   );
   const found: Record<string, string[]> = {};
-  for (const { key, q, a } of rows) (found[key] ??= []).push(`${units(q)} costs ${units(a)}`);
+  for (const { key, q, a } of rows)
+    if (units(q) !== 0n || units(a) !== 0n) (found[key] ??= []).push(`${units(q)} costs ${units(a)}`);
   for (const list of Object.values(found)) list.sort();
   return found;
 }

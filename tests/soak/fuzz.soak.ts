@@ -218,6 +218,12 @@ function report(what: string, tally: Tally): void {
   console.log(`  codes: ${list(tally.codes)}`);
 }
 
+/** The first of each kind of fault, and how many there were. */
+function summary(faults: readonly string[]): string[] {
+  const kinds = Map.groupBy(faults, (fault) => fault.split(': ', 2).join(': '));
+  return [...kinds.values()].map((list) => `${list.length} x ${list[0]}`);
+}
+
 let valid = 0;
 async function sendValid(): Promise<void> {
   valid += 1;
@@ -242,20 +248,19 @@ test('20,000 hostile bodies: no 5xx, no stall, no growth, every refusal has a co
   const warmUp = newTally();
   await attack(bodies.slice(0, 2_000), warmUp);
   await attack(heavy().slice(0, 30), warmUp);
-  expect(warmUp.faults.slice(0, 5)).toEqual([]);
   const before = await health();
 
   const tally = newTally();
   for (let from = 2_000; from < bodies.length; from += 2_000) {
     await attack(bodies.slice(from, from + 2_000), tally);
     await sendValid();
-    expect(tally.faults.slice(0, 5)).toEqual([]);
   }
   const after = await health();
   report('generated', tally);
   console.log(
     `  heap ${mib(before.heapBytes)} -> ${mib(after.heapBytes)} MiB, RSS ${mib(before.rssBytes)} -> ${mib(after.rssBytes)} MiB, event loop held up for at most ${Math.round(after.eventLoopDelayMsMax)} ms`,
   );
+  expect(summary([...warmUp.faults, ...tally.faults])).toEqual([]);
   expect(warmUp.sent + tally.sent).toBeGreaterThanOrEqual(20_000);
   expect(tally.accepted).toBeGreaterThan(1_000);
   expect(after.heapBytes + after.externalBytes - before.heapBytes - before.externalBytes).toBeLessThan(HEAP_GROWTH_MAX);
@@ -272,7 +277,7 @@ test('heavy bodies: deep, long, wide, bombs, sums at the edge of what the tables
   console.log(
     `  heap ${mib(before.heapBytes)} -> ${mib(after.heapBytes)} MiB, RSS at most ${mib(after.rssBytesMax)} MiB, event loop held up for at most ${Math.round(after.eventLoopDelayMsMax)} ms`,
   );
-  expect(tally.faults.slice(0, 5)).toEqual([]);
+  expect(summary(tally.faults)).toEqual([]);
   expect(after.heapBytes + after.externalBytes - before.heapBytes - before.externalBytes).toBeLessThan(HEAP_GROWTH_MAX);
   expect(after.rssBytesMax).toBeLessThan(RSS_MAX);
   expect(after.eventLoopDelayMsMax).toBeLessThan(LOOP_DELAY_MS_MAX);

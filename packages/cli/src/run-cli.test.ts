@@ -341,7 +341,7 @@ test('the commands that ask: grant, wallet, entries, usage, events, explain, cus
   };
   expect(await said('wallet', 'ask')).toMatch(/available +8\.50 USD/);
   expect(await said('entries', 'ask')).toContain('1.50');
-  expect(await said('usage', '--meter', 'charge', '--customer', 'ask', '--by', 'model')).toMatch(/m +1\.50 +█/);
+  expect(await said('usage', '--meter', 'charge', '--customer', 'ask', '--by', 'model')).toMatch(/m +USD +1\.50 +█/);
   expect(await said('events', '--customer', 'ask')).toMatch(/ask +llm\.call +m +t +q1/);
   expect(await said('explain', 't', 'q1')).toContain('3 × 0.5 = 1.50 USD');
   expect(await said('customers')).toMatch(/ask .*provisional|ask /);
@@ -356,3 +356,40 @@ test('the commands that ask: grant, wallet, entries, usage, events, explain, cus
   ).toBe(EXIT_CODE.denied);
   expect(await said('keys', 'revoke', created.id)).toContain('Revoked');
 });
+
+test('serve says where it is and shows the key once; other commands find it, and go on without it', async () => {
+  const dataDir = join(ergon.directory, 'served');
+  const abort = new AbortController();
+  const here = {
+    cwd: ergon.directory,
+    homeDir: ergon.directory,
+    env: { ERGON_LOG_LEVEL: 'silent', ERGON_DATA_DIR: dataDir },
+  };
+  let said = '';
+  const told = Promise.withResolvers<void>();
+  const surroundings: Partial<CliIo> = {
+    ...here,
+    signal: abort.signal,
+    writeOut: (text) => {
+      said += text;
+      told.resolve();
+    },
+  };
+  const serving = runOnce(surroundings, ['serve', '--port', '0', '--json']);
+  await told.promise;
+  const { url, data_dir, new_admin_key } = JSON.parse(said);
+  expect(data_dir).toBe(dataDir);
+  expect(readFileSync(join(dataDir, 'api-key'), 'utf8').trim()).toBe(new_admin_key);
+  const granted = await runOnce(here, ['grant', 'acme', '7']);
+  expect(granted).toMatchObject({ code: EXIT_CODE.ok, error: '' });
+  const second = await runOnce(here, ['serve', '--port', '0']);
+  expect(second).toMatchObject({
+    code: EXIT_CODE.failed,
+    error: expect.stringContaining(`${url}) is already using ${dataDir}`),
+  });
+  abort.abort(new Error('interrupted'));
+  expect((await serving).code).toBe(EXIT_CODE.ok);
+  const asked = await runOnce(here, ['wallet', 'acme']);
+  expect(asked.error).toContain('No server runs here');
+  expect(asked.out).toMatch(/available +7\.00 USD/);
+}, 120_000);

@@ -1,3 +1,5 @@
+import { maintainGenerations } from '../src/identity/index.ts';
+import { openDatabase } from '../src/store/database.ts';
 import { type BenchOptions, prepare, rate, type Shape } from './ingest-bench.ts';
 import { median, say, whole } from './support/report.ts';
 import { type Generator, measure, type Measured, type Rig, startRig } from './support/rig.ts';
@@ -58,28 +60,36 @@ export async function identitiesBench(
   }
 }
 
-const CHUNK = 500_000;
+/** Rows of a generation that the service seals: its size is bounded, and a row takes 76 bytes. */
+const GENERATION_ROWS = 3_000_000;
 
-/** Random identities straight into the open generation; its index is built afterwards, which is much quicker than by row. */
+/**
+ * Random identities as the service would hold them after a long life: full generations sealed, each with its filter, the rest
+ * in the open one. An index is built after its rows, which is much quicker than by row.
+ */
 async function loadIdentities(rig: Rig, count: number): Promise<void> {
   const { sql } = rig;
-  const { rows: open } = await sql.query<{ id: number }>('select max(id) as id from identity_generation');
-  const generation = open[0]?.id ?? 1;
-  const { rows: indexes } = await sql.query<{ indexname: string; indexdef: string }>(
-    'select indexname, indexdef from pg_indexes where tablename = $1',
-    [`identity_${generation}`],
-  );
-  for (const { indexname } of indexes) await sql.query(`drop index ${indexname}`);
-  for (let done = 0; done < count; done += CHUNK) {
+  const database = openDatabase({ connection: { ...rig.connection }, connectionsMax: 3 }, () => undefined);
+  await sql.query(`set maintenance_work_mem = '1GB'`);
+  for (let done = 0; done < count; done += GENERATION_ROWS) {
+    const { rows: open } = await sql.query<{ id: number }>('select max(id) as id from identity_generation');
+    const generation = open[0]?.id ?? 1;
+    const { rows: indexes } = await sql.query<{ indexname: string; indexdef: string }>(
+      'select indexname, indexdef from pg_indexes where tablename = $1',
+      [`identity_${generation}`],
+    );
+    for (const { indexname } of indexes) await sql.query(`drop index ${indexname}`);
     await sql.query(
       `insert into identity (generation, key, body, block_id, position)
        select $1, md5(random()::text || n)::uuid, md5(n::text)::uuid, 0, 0 from generate_series(1::bigint, $2::bigint) n`,
-      [generation, Math.min(CHUNK, count - done)],
+      [generation, Math.min(GENERATION_ROWS, count - done)],
     );
-    if ((done / CHUNK) % 10 === 9) say(`  ${whole(done + CHUNK)} of ${whole(count)} identities`);
+    for (const { indexdef } of indexes) await sql.query(indexdef);
+    if (done + GENERATION_ROWS > count) break;
+    await maintainGenerations(database, 1);
+    say(`  ${whole(done + GENERATION_ROWS)} of ${whole(count)} identities`);
   }
-  await sql.query(`set maintenance_work_mem = '1GB'`);
-  for (const { indexdef } of indexes) await sql.query(indexdef);
+  await database.close();
   await sql.query('analyze identity');
   await sql.query('checkpoint');
 }

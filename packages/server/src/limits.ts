@@ -6,6 +6,8 @@ export const LIMITS = {
   eventsMax: 5_000,
   /** Canonical bytes of one event: metering data, not prompts. */
   eventBytesMax: 64 * 1024,
+  /** Tokens of one class, or counted things, in one event: beyond any call, and sums of them stay exact. */
+  quantityMax: 1_000_000_000_000,
   /** Nesting of one event: far beyond any usage object, far below a stack overflow. */
   depthMax: 32,
   /** Characters of an id, source, type, subject or attribution field: they become index keys. */

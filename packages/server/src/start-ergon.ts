@@ -5,6 +5,7 @@ import type { ErgonConfig } from './config.ts';
 import { ensureAdminKey } from './admin-key.ts';
 import { createApp } from './http/app.ts';
 import type { AppServices } from './http/context.ts';
+import { forgetAnswers } from './http/idempotency.ts';
 import { KeyVerifier, RateLimiter } from './http/keys.ts';
 import { serverMetrics } from './http/metrics.ts';
 import { maintainGenerations } from './identity/index.ts';
@@ -100,6 +101,7 @@ function backgroundJobs({ database, record, now }: AppServices): Job[] {
       },
     },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
+    { name: 'kept answers', everyMs: 3_600_000, run: () => forgetAnswers(database) },
   ];
 }
 

@@ -56,7 +56,7 @@ export function createApi(client: Client): Api {
     lookupEvent: (source, id) => call('GET', '/v1/events/lookup', { query: { source, id } }),
     listEvents: (query) => call('GET', '/v1/events', { query }),
     usage: (query) => call('GET', '/v1/usage', { query }),
-    listMeters: () => call('GET', '/v1/meters', WHOLE_LIST),
+    listMeters: () => call('GET', '/v1/meters', {}),
     listCustomers: (query) => call('GET', '/v1/customers', { query }),
     listWallets: (customer) => call('GET', `/v1/customers/${seg(customer)}/wallets`, {}),
     getWallet: (customer, wallet) => call('GET', walletPath(customer, wallet), {}),

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { CommandContext } from '../command-context.ts';
 import { printExplanation } from '../print/explanation.ts';
 import { printTable } from '../print/table.ts';
+import { parseInstantFlag } from './parse-instant-flag.ts';
 import { cursorHint, type ListFlags, withListOptions } from './list-options.ts';
 
 const FILTERS = [
@@ -46,7 +47,7 @@ export function addEventCommands(program: Command, context: CommandContext): voi
 }
 
 const FILTER_HELP: Readonly<Record<string, string>> = {
-  from: 'from this time on (2026-11-01T10:00:00Z)',
+  from: 'from this time on (2026-11-01 or 2026-11-01T10:00:00Z)',
   to: 'before this time',
   run: 'of this run (a session of Claude Code is one)',
   status: 'ok, error or cancelled',
@@ -54,7 +55,11 @@ const FILTER_HELP: Readonly<Record<string, string>> = {
 
 async function listEvents(context: CommandContext, flags: EventFlags): Promise<void> {
   await context.withApi(async (api, isJson) => {
-    const filters = Object.fromEntries(FILTERS.map((name) => [name, flags[name]]));
+    const filters = {
+      ...Object.fromEntries(FILTERS.map((name) => [name, flags[name]])),
+      ...(flags.from !== undefined && { from: parseInstantFlag(flags.from, '--from') }),
+      ...(flags.to !== undefined && { to: parseInstantFlag(flags.to, '--to') }),
+    };
     const page = await api.listEvents({ ...filters, limit: flags.limit, cursor: flags.cursor });
     if (isJson) {
       context.io.writeOut(`${JSON.stringify(page, null, 2)}\n`);

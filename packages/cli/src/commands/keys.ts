@@ -3,6 +3,7 @@ import type { CreatedKey } from '../client/index.ts';
 import type { CommandContext } from '../command-context.ts';
 import { createStyle } from '../print/style.ts';
 import { printTable } from '../print/table.ts';
+import { parseInstantFlag } from './parse-instant-flag.ts';
 
 type KeyFlags = {
   readonly role: string;
@@ -31,7 +32,7 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
       (value: string, before: string[]) => [...before, value],
       [],
     )
-    .option('--expires <time>', 'when it ends, e.g. 2027-01-01T00:00:00Z')
+    .option('--expires <time>', 'when it ends, e.g. 2027-01-01')
     .option('--requests-per-minute <n>', 'a rate limit of its own')
     .addHelpText('after', '\nExample:\n  $ ergon keys create backfill --role ingest --scope events:backfill')
     .action((name: string, flags: KeyFlags) => createKey(context, name, flags));
@@ -81,7 +82,7 @@ async function createKey(context: CommandContext, name: string, flags: KeyFlags)
       name,
       role: flags.role,
       ...(flags.scope.length > 0 && { scopes: flags.scope }),
-      ...(flags.expires !== undefined && { expires_at: flags.expires }),
+      ...(flags.expires !== undefined && { expires_at: parseInstantFlag(flags.expires, '--expires') }),
       ...(flags.requestsPerMinute !== undefined && { requests_per_minute: Number(flags.requestsPerMinute) }),
     });
     showSecret(context, created, isJson);

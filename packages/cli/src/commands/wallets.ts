@@ -10,6 +10,7 @@ import { amount } from '../print/number.ts';
 import { createStyle } from '../print/style.ts';
 import { printPairs, printTable } from '../print/table.ts';
 import { cursorHint, type ListFlags, withListOptions } from './list-options.ts';
+import { parseInstantFlag } from './parse-instant-flag.ts';
 
 /** `ergon wallet`, `ergon grant`, `ergon entries`. */
 export function addWalletCommands(program: Command, context: CommandContext): void {
@@ -31,11 +32,11 @@ export function addWalletCommands(program: Command, context: CommandContext): vo
       new Option('--kind <kind>', 'paid money or a promotion').choices(['paid', 'promotional']).default('paid'),
     )
     .option('--priority <n>', 'grants of a lower number burn first')
-    .option('--expires <time>', 'when it ends, e.g. 2027-01-01T00:00:00Z')
+    .option('--expires <time>', 'when it ends, e.g. 2027-01-01')
     .option('--idempotency-key <key>', 'makes the grant once however often it is sent (default: a new one each time)')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ ergon grant acme 100\n  $ ergon grant acme 5 --kind promotional --priority 1 --expires 2027-01-01T00:00:00Z',
+      '\nExamples:\n  $ ergon grant acme 100\n  $ ergon grant acme 5 --kind promotional --priority 1 --expires 2027-01-01',
     )
     .action((customer: string, text: string, flags: GrantFlags) => createGrant(context, customer, text, flags));
   withListOptions(
@@ -146,7 +147,7 @@ async function createGrant(context: CommandContext, customer: string, text: stri
         currency: flags.currency,
         kind: flags.kind,
         ...(flags.priority !== undefined && { priority: Number(flags.priority) }),
-        ...(flags.expires !== undefined && { expires_at: flags.expires }),
+        ...(flags.expires !== undefined && { expires_at: parseInstantFlag(flags.expires, '--expires') }),
       },
       flags.idempotencyKey ?? randomUUID(),
     );

@@ -45,9 +45,9 @@ type Expected = {
 };
 
 /** Sum meters only: a card that prices max, min, avg, latest or unique has accumulators this audit does not recompute. */
-export async function audit(sql: Sql, environmentId: number): Promise<Audit> {
+export async function audit(sql: Sql, environmentId: number, onEvent?: (id: string) => void): Promise<Audit> {
   const differences: string[] = [];
-  const expected = await foldBlocks(sql, environmentId, differences);
+  const expected = await foldBlocks(sql, environmentId, differences, onEvent);
   await compareIdentities(sql, expected, differences);
   await compareAccumulators(sql, environmentId, expected, differences);
   await comparePostings(sql, environmentId, expected, differences);
@@ -56,7 +56,12 @@ export async function audit(sql: Sql, environmentId: number): Promise<Audit> {
   return { events: expected.events, differences };
 }
 
-async function foldBlocks(sql: Sql, environmentId: number, differences: string[]): Promise<Expected> {
+async function foldBlocks(
+  sql: Sql,
+  environmentId: number,
+  differences: string[],
+  onEvent?: (id: string) => void,
+): Promise<Expected> {
   const expected: Expected = {
     identities: new Map(),
     quantities: new Sums(),
@@ -89,7 +94,7 @@ async function foldBlocks(sql: Sql, environmentId: number, differences: string[]
       raw.forEach((line, position) => {
         if (line === '') return;
         expected.events += 1;
-        foldEvent(environmentId, after, position, line, expected, differences);
+        onEvent?.(foldEvent(environmentId, after, position, line, expected, differences));
         foldRating(after, ratings[position] ?? '', receivableOf, expected);
       });
     }
@@ -103,13 +108,14 @@ function foldEvent(
   line: string,
   expected: Expected,
   differences: string[],
-): void {
+): string {
   const event = JSON.parse(line) as { id: string; source: string };
   const key = digest(`${environmentId}\0${event.source}\0${event.id}`);
   const earlier = expected.identities.get(key);
   if (earlier !== undefined)
     differences.push(`${event.source}/${event.id} is in block ${earlier.block} and again in ${block}`);
   expected.identities.set(key, { body: digest(line), block, position });
+  return event.id;
 }
 
 function digest(text: string): string {

@@ -25,6 +25,8 @@ export type ServiceOptions = {
   readonly databaseUrl?: string;
   readonly logLevel?: string;
   readonly readyMsMax?: number;
+  /** Told of the process at once, long before it is ready. */
+  readonly onSpawn?: (child: ChildProcess) => void;
 };
 
 const root = dirname(dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url))))));
@@ -48,6 +50,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  options.onSpawn?.(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {

@@ -97,6 +97,10 @@ export function registerCustomerRoutes(app: App, services: AppServices): void {
       return customerOf(row);
     },
   );
+  registerPut(app, services);
+}
+
+function registerPut(app: App, services: AppServices): void {
   writeRoute(
     app,
     services,

@@ -79,10 +79,11 @@ export function registerMeterRoutes(app: App, services: AppServices): void {
       return ownMeter(row);
     },
   );
-  registerMeterWrites(app, services);
+  registerPut(app, services);
+  registerDelete(app, services);
 }
 
-function registerMeterWrites(app: App, services: AppServices): void {
+function registerPut(app: App, services: AppServices): void {
   writeRoute(
     app,
     services,
@@ -124,6 +125,9 @@ function registerMeterWrites(app: App, services: AppServices): void {
       return ownMeter(row);
     },
   );
+}
+
+function registerDelete(app: App, services: AppServices): void {
   writeRoute(
     app,
     services,

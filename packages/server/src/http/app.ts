@@ -1,6 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
-import { LIMITS } from '../limits.ts';
 import { isConnectionLost } from '../store/database.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
@@ -8,13 +7,20 @@ import { registerReportRoutes } from '../report/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
 import type { AppEnv, AppServices } from './context.ts';
+import { describeEventOperations } from './event-operations.ts';
 import { postEvents } from './events-route.ts';
+import type { App } from './operation.ts';
 import { type Problem, ProblemError, refuse, renderProblem } from './problem.ts';
 import { registerReference } from './reference/index.ts';
 
 /** The whole HTTP surface on web-standard requests; a test calls `app.request()` without a socket. */
 export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   const app = new OpenAPIHono<AppEnv>();
+  app.openAPIRegistry.registerComponent('securitySchemes', 'key', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An API key; x-api-key works as well',
+  });
   app.use(async (context, next) => {
     const requestId = context.req.header('x-request-id')?.match(/^[\w-]{1,64}$/)?.[0] ?? randomUUID();
     context.set('requestId', requestId);
@@ -29,12 +35,21 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
     );
   });
   app.post('/v1/events', async (context) => {
-    const body = Buffer.from(await context.req.arrayBuffer());
-    if (body.length > LIMITS.bodyBytesMax)
-      throw refuse('body_too_large', `the body is larger than ${LIMITS.bodyBytesMax} bytes`);
-    const answer = await postEvents(services, context.req.raw.headers, body, context.get('requestId'));
+    const answer = await postEvents(services, context.req.raw, context.get('requestId'));
     return new Response(answer.body, { status: answer.status, headers: answer.headers });
   });
+  registerHealth(app, services);
+  describeEventOperations(app);
+  registerCatalogRoutes(app, services);
+  registerLedgerRoutes(app, services);
+  registerReportRoutes(app, services);
+  registerAccessRoutes(app, services);
+  registerReference(app, services);
+  answerProblems(app, services);
+  return app;
+}
+
+function registerHealth(app: App, services: AppServices): void {
   app.get('/healthz', (context) => context.json({ status: 'ok' }));
   app.get('/readyz', async (context) => {
     const { ready, reason } = await services.readiness();
@@ -48,11 +63,10 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
       'content-type': services.metrics.registry.contentType,
     }),
   );
-  registerCatalogRoutes(app, services);
-  registerLedgerRoutes(app, services);
-  registerReportRoutes(app, services);
-  registerAccessRoutes(app, services);
-  registerReference(app, services);
+}
+
+/** Whatever no route answered, and whatever a route threw. */
+function answerProblems(app: App, services: AppServices): void {
   app.notFound((context) => {
     const methods = allowedMethods(app.routes, context.req.path);
     if (methods.length === 0) {
@@ -82,7 +96,6 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
       requestId,
     );
   });
-  return app;
 }
 
 function isDecodable(path: string): boolean {

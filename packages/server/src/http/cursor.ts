@@ -1,6 +1,6 @@
 import { refuse } from './problem.ts';
 
-const CURSOR = /^([a-z_]{1,32}):(\S{1,64})$/;
+const CURSOR = /^([a-z_]{1,32}):([\u0021-\u007e]{1,64})$/;
 
 /** An opaque cursor: which list, and the last row given. */
 export function cursorAfter(list: string, position: bigint | string): string {

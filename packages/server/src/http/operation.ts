@@ -4,6 +4,7 @@ import { LIMITS } from '../limits.ts';
 import { type Client, isConnectionLost } from '../store/database.ts';
 import { type AppContext, type AppEnv, type AppServices, authorise } from './context.ts';
 import { fieldErrors, type Origin } from './field-errors.ts';
+import { Gate } from './gate.ts';
 import { claimKey, idempotencyKey, keepAnswer, requestHash } from './idempotency.ts';
 import type { Principal, Scope } from './keys.ts';
 import { describeOperation, type OperationDescription } from './openapi.ts';
@@ -107,11 +108,13 @@ export function writeRoute<P extends z.ZodType, Q extends z.ZodType, B extends z
 async function inTransaction<T>(services: AppServices, work: (client: Client) => Promise<T>): Promise<T> {
   let isDone = false;
   try {
-    return await services.database.transaction(async (client) => {
-      const result = await work(client);
-      isDone = true;
-      return result;
-    });
+    return await gateOf(services).through(() =>
+      services.database.transaction(async (client) => {
+        const result = await work(client);
+        isDone = true;
+        return result;
+      }),
+    );
   } catch (error) {
     if (!isConnectionLost(error)) throw error;
     throw new ProblemError(
@@ -124,6 +127,22 @@ async function inTransaction<T>(services: AppServices, work: (client: Client) =>
         : { code: 'unavailable', detail: 'nothing was written; send it again', retryAfterSeconds: 1 },
     );
   }
+}
+
+/**
+ * Writes that wait for the catalog's lock each hold a connection. Were there as many as the pool has, the ingest they wait for
+ * could find none for itself.
+ */
+const gates = new WeakMap<AppServices, Gate>();
+
+function gateOf(services: AppServices): Gate {
+  let gate = gates.get(services);
+  if (gate === undefined) {
+    const connections = services.database.pool.options.max ?? 10;
+    gate = new Gate(Math.max(1, Math.floor(connections / 3)));
+    gates.set(services, gate);
+  }
+  return gate;
 }
 
 /** Who asks comes before what they ask: key, scope, rate limit, then path, query and body. */

@@ -92,8 +92,8 @@ function registerCreateGrant(app: App, services: AppServices): void {
       const now = services.now();
       const amount = readAmount(body.amount);
       if (amount === undefined) throw new Error('the schema let an amount pass that is none');
-      const effectiveAt = body.effective_at == null ? now : instantMicros(body.effective_at);
-      const expiresAt = body.expires_at == null ? null : instantMicros(body.expires_at);
+      const effectiveAt = optionalMicros(body.effective_at) ?? now;
+      const expiresAt = optionalMicros(body.expires_at);
       checkValidity(effectiveAt, expiresAt, now);
       const customer = await findOrCreateCustomer(client, environmentId, id);
       const found = await ensureWallet(client, environmentId, customer.id, { key: wallet, currency: body.currency });
@@ -155,6 +155,10 @@ function registerVoidGrant(app: App, services: AppServices): void {
       return grantOf(voided.grant, now);
     },
   );
+}
+
+function optionalMicros(text: string | null | undefined): number | null {
+  return text === null || text === undefined ? null : instantMicros(text);
 }
 
 function checkValidity(effectiveAt: number, expiresAt: number | null, now: number): void {

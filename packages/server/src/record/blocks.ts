@@ -1,4 +1,7 @@
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { constants, zstdCompress, zstdDecompressSync } from 'node:zlib';
+
+const compress = promisify(zstdCompress);
 
 /**
  * Raw events and their ratings are stored a transaction at a time: one row, two compressed texts with one line an event.
@@ -10,8 +13,9 @@ const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** Larger than any block a transaction can write (LIMITS.groupEventsMax events of LIMITS.eventBytesMax). */
 const BLOCK_BYTES_MAX = 1024 * 1024 * 1024;
 
-export function packLines(text: Buffer): Buffer {
-  return zstdCompressSync(text, COMPRESSION);
+/** Compresses on another thread: the event loop has better things to do. */
+export function packLines(text: Buffer): Promise<Buffer> {
+  return compress(text, COMPRESSION);
 }
 
 export function unpackLines(packed: Buffer): string[] {

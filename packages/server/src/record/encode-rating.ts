@@ -17,7 +17,8 @@ type StoredLine = readonly [
   before: string,
   after: string | null,
   amount: string,
-  shares: RatedLine['shares'],
+  /** [account or null, amount]; the amount is left out where one account bears all of it. */
+  shares: readonly (readonly [account: number | null, amount?: string])[],
   absorbed?: 'failed_call' | 'retry',
 ];
 
@@ -65,8 +66,24 @@ export function writeLine(writer: ByteWriter, line: LineParts): void {
   }
   writer.scaled(line.units, AMOUNT_PLACES);
   writer.ascii('",[');
+  const [only] = line.shares;
+  if (line.shares.length === 1 && only !== undefined) {
+    // One bearer of the whole amount, the usual case: its share goes without saying.
+    if (only.accountId === null) writer.ascii('[null]');
+    else {
+      writer.ascii('[');
+      writer.number(only.accountId);
+      writer.ascii(']');
+    }
+  } else writeShares(writer, line.shares);
+  writer.ascii(']');
+  if (line.absorbed !== undefined) writer.ascii(line.absorbed === 'retry' ? ',"retry"' : ',"failed_call"');
+  writer.ascii(']');
+}
+
+function writeShares(writer: ByteWriter, shares: readonly Share[]): void {
   let separator = '[';
-  for (const share of line.shares) {
+  for (const share of shares) {
     writer.ascii(separator);
     if (share.accountId === null) writer.ascii('null');
     else writer.number(share.accountId);
@@ -75,9 +92,6 @@ export function writeLine(writer: ByteWriter, line: LineParts): void {
     writer.ascii('"]');
     separator = ',[';
   }
-  writer.ascii(']');
-  if (line.absorbed !== undefined) writer.ascii(line.absorbed === 'retry' ? ',"retry"' : ',"failed_call"');
-  writer.ascii(']');
 }
 
 function isSum({ before, quantity, after }: LineParts): boolean {
@@ -204,7 +218,7 @@ function decodeLine([meter, bucket, quantity, before, after, amount, shares, abs
     before,
     after: after ?? toText(add(decimal(before), decimal(quantity))),
     amount,
-    shares,
+    shares: shares.map(([account, share]) => [account, share ?? amount] as const),
     ...(absorbed !== undefined && { absorbed }),
   };
 }

@@ -1,9 +1,10 @@
 import { type Decimal, decimal, parseDecimal } from '@ergon/exact';
 import { LOCAL_TIME_DIMENSION, PROMPT_TOKENS_DIMENSION, promptTokens } from '@ergon/rating';
-import { normaliseUsage, type UsageFlag, type UsageRecord } from '@ergon/usage';
+import { normaliseUsage, type Quality, type UsageFlag, type UsageRecord } from '@ergon/usage';
 import type { CapturedEvent } from '../event/event.ts';
 import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
 import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
+import { LIMITS } from '../limits.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 
 /** A quantity of a built-in meter, priced on its own. */
@@ -82,14 +83,24 @@ function hasUsage(event: CapturedEvent): boolean {
 
 function usageOf(event: CapturedEvent): UsageRecord {
   const { data } = event;
-  return normaliseUsage({
+  const quality = statedQuality(data.quality);
+  const usage = normaliseUsage({
     ...(typeof data.provider === 'string' && { provider: data.provider }),
     ...(typeof data.api === 'string' && { api: data.api }),
     ...(typeof data.model === 'string' && { model: data.model }),
     ...(data.usage !== undefined && { usage: data.usage }),
     ...(data.tokens !== undefined && { tokens: data.tokens }),
+    ...(quality !== undefined && { quality }),
   });
+  // A sender who knows that a log holds less than what was used lowers the mark; nobody raises it.
+  return quality !== undefined && usage.quality === 'reported' ? { ...usage, quality } : usage;
 }
+
+function statedQuality(value: unknown): Quality | undefined {
+  return QUALITIES.find((quality) => quality === value);
+}
+
+const QUALITIES: readonly Quality[] = ['partial', 'estimated', 'lower_bound', 'upper_bound', 'none'];
 
 function addCall(
   event: CapturedEvent,
@@ -105,6 +116,10 @@ function addCall(
   for (const { tokenClass, meter, position } of TOKEN_POSITIONS) {
     const count = usage.tokens[tokenClass];
     if (count === undefined) continue;
+    if (count > LIMITS.quantityMax) {
+      flags.push({ code: 'quantity_too_large', detail: `${count} ${tokenClass} tokens in one call are not metered` });
+      continue;
+    }
     total += count;
     if (count > 0) quantities.push({ meter, position, quantity: decimal(count), tokenClass });
   }
@@ -150,7 +165,7 @@ function addDecimal(
 function whole(event: CapturedEvent, field: string, flags: UsageFlag[]): bigint | undefined {
   const raw = event.data[field];
   if (raw === undefined || raw === null) return undefined;
-  if (typeof raw === 'number' && Number.isSafeInteger(raw) && raw >= 0) return BigInt(raw);
+  if (typeof raw === 'number' && raw >= 0 && raw <= LIMITS.quantityMax && Number.isInteger(raw)) return BigInt(raw);
   // An array of tool calls counts its elements: that is how vendors' answers list them.
   if (Array.isArray(raw)) return BigInt(raw.length);
   flags.push({ code: 'invalid_quantity', detail: `${field} is not a whole number of at least zero` });

@@ -1,15 +1,27 @@
-import { add, type Currency, type Decimal, decimal, negate, ONE, subtract, toText, ZERO } from '@ergon/exact';
+import {
+  absolute,
+  add,
+  compare,
+  type Decimal,
+  decimal,
+  larger,
+  negate,
+  ONE,
+  subtract,
+  toText,
+  ZERO,
+} from '@ergon/exact';
 import type { Bucket, CompiledPrice } from '@ergon/rating';
 import type { BillingMonth } from '../catalog/billing-month.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
 import type { CardVersion } from '../catalog/snapshot.ts';
-import { burn, type LedgerUnits, ledgerUnits, type Share } from '../ledger/burn.ts';
+import { burn, type LedgerUnits, ledgerDecimal, ledgerUnits, type Share } from '../ledger/burn.ts';
 import { type AccumulatorState, accumulate, type Increment, secondsBetween } from './accumulate.ts';
 import { type AccumulatorRow, type BucketWork, type Debit, drain, nameOf, post, workOf } from './bucket-work.ts';
 import { type LineParts, writeLine } from './encode-rating.ts';
 import { ByteWriter } from '../event/byte-writer.ts';
 import type { PreparedEvent } from './prepare.ts';
-import { fallen, LINEAR, recordedBucket } from './recorded-bucket.ts';
+import { changeOfCharge, LINEAR, recordedBucket } from './recorded-bucket.ts';
 import type { RatedLine } from './types.ts';
 
 /** Facts that most groups need none of, so they are read only when a rating asks for them. */
@@ -99,7 +111,9 @@ export class GroupRating {
       state.quantity = subtract(before, subtract(decimal(recorded.after), decimal(recorded.before)));
       // An event priced by itself gives back what it cost; a running total gives back the difference of its prices.
       const amount =
-        price.timing === 'per_event' ? negate(decimal(recorded.amount)) : fallen(price, cell, before, state.quantity);
+        price.timing === 'per_event'
+          ? negate(decimal(recorded.amount))
+          : changeOfCharge(price, cell, before, state.quantity);
       units = ledgerUnits(amount);
     } else {
       const replayed = this.#facts.replayed(row, work.name);
@@ -108,7 +122,7 @@ export class GroupRating {
         return;
       }
       Object.assign(state, { ...replayed, charged: state.charged });
-      units = ledgerUnits(fallen(price, cell, before, state.quantity));
+      units = ledgerUnits(changeOfCharge(price, cell, before, state.quantity));
     }
     state.charged += units;
     rated.charge += units;
@@ -153,6 +167,7 @@ export class GroupRating {
       if (price.isFree) continue;
       const cell = price.bucket(dimensions);
       if (cell === undefined) rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
+      else if (isBeyondMoney(cell, quantity)) rated.unrated.push([meter, toText(quantity), 'amount_too_large']);
       else this.#charge(event, { meter, price, cell, quantity }, undefined, row, rated);
     }
     dimensions.token_class = undefined;
@@ -174,6 +189,10 @@ export class GroupRating {
     const cell = price.bucket(dimensions);
     if (cell === undefined) {
       rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
+      return;
+    }
+    if (isBeyondMoney(cell, quantity)) {
+      rated.unrated.push([meter, toText(quantity), 'amount_too_large']);
       return;
     }
     const { distinct } = contribution;
@@ -225,8 +244,8 @@ export class GroupRating {
       return;
     }
     const after = increment === undefined ? add(before, line.quantity) : accumulate(state, increment);
-    state.quantity = after;
     const units = ledgerUnits(amountOf(line, state, before, after));
+    state.quantity = after;
     state.charged += units;
     rated.charge += units;
     const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(event, line.meter, units, row);
@@ -273,23 +292,23 @@ export class GroupRating {
   }
 }
 
-/** What this quantity costs, given what came before it in its bucket. */
+/**
+ * What this quantity costs, given what came before it in its bucket. Below zero usage costs nothing, so what was charged is
+ * the most that can be given back: a period's total never falls below zero (a correction is a void).
+ */
 function amountOf(line: Line, state: AccumulatorState, before: Decimal, after: Decimal): Decimal {
-  const { rate, perEvent } = line.cell;
-  switch (line.price.timing) {
-    case 'at_close':
-      return ZERO;
-    case 'cumulative':
-      return rate.marginal(before, after);
-    case 'per_event': {
-      if (perEvent === undefined) return rate.marginal(ZERO, line.quantity);
-      const earlier = { events: BigInt(state.count), quantity: before, amount: state.total ?? ZERO };
-      const next = perEvent.next(earlier, line.quantity);
-      state.count = Number(next.state.events);
-      state.total = next.state.amount;
-      return next.charge.amount;
-    }
-  }
+  const { perEvent } = line.cell;
+  if (line.price.timing !== 'per_event') return changeOfCharge(line.price, line.cell, before, after);
+  if (perEvent === undefined) return notBelow(line.cell.rate.marginal(ZERO, line.quantity), state.charged);
+  const earlier = { events: BigInt(state.count), quantity: before, amount: state.total ?? ZERO };
+  const next = perEvent.next(earlier, line.quantity);
+  state.count = Number(next.state.events);
+  state.total = next.state.amount;
+  return notBelow(next.charge.amount, state.charged);
+}
+
+function notBelow(amount: Decimal, charged: LedgerUnits): Decimal {
+  return larger(amount, ledgerDecimal(-charged));
 }
 
 /** Who pays for a call that failed or was retried is the price's policy, decided on the event alone (DESIGN section 9). */
@@ -297,6 +316,16 @@ function whyAbsorbed(event: PreparedEvent, price: CompiledPrice): 'failed_call' 
   const { isFinal, status } = event.event;
   if (!isFinal) return price.retries === 'absorb' ? 'retry' : undefined;
   return status !== 'ok' && price.failedCalls === 'absorb' ? 'failed_call' : undefined;
+}
+
+/** Quantities below this are never too dear at any price a card may hold; only the others are looked at. */
+const PLAIN_QUANTITY = decimal(10n ** 13n);
+/** One event may cost this much of a currency, in ledger units: far beyond any call, far below what the ledger's columns hold. */
+const EVENT_AMOUNT_MAX: LedgerUnits = 10n ** 12n * 10n ** 12n;
+
+function isBeyondMoney(cell: Bucket, quantity: Decimal): boolean {
+  const size = absolute(quantity);
+  return compare(size, PLAIN_QUANTITY) >= 0 && ledgerUnits(cell.rate.marginal(ZERO, size)) > EVENT_AMOUNT_MAX;
 }
 
 /** Usage that no card prices: what it was, and why. */

@@ -1,4 +1,4 @@
-import { type Decimal, ZERO } from '@ergon/exact';
+import { type Decimal, isNegative, ZERO } from '@ergon/exact';
 import type { Bucket, CompiledPrice } from '@ergon/rating';
 import type { Contribution } from '../catalog/custom-meter.ts';
 import type { CardVersion } from '../catalog/snapshot.ts';
@@ -9,9 +9,10 @@ import type { RatedLine } from './types.ts';
 /** Aggregations whose quantity only adds up, so that an event can be taken out of it again. */
 export const LINEAR: ReadonlySet<string> = new Set(['sum', 'count', 'weighted_sum']);
 
-/** What a bucket's charge changes by when its quantity is set back. */
-export function fallen(price: CompiledPrice, cell: Bucket, before: Decimal, after: Decimal): Decimal {
-  return price.timing === 'at_close' ? ZERO : cell.rate.marginal(before, after);
+/** What a bucket's charge changes by when its quantity goes from one value to another; below zero usage costs nothing. */
+export function changeOfCharge(price: CompiledPrice, cell: Bucket, before: Decimal, after: Decimal): Decimal {
+  if (price.timing === 'at_close') return ZERO;
+  return cell.rate.marginal(isNegative(before) ? ZERO : before, isNegative(after) ? ZERO : after);
 }
 
 /** The price and bucket that a recorded line was rated by. @throws when its card version no longer has them: a bug. */

@@ -38,21 +38,25 @@ type Span = { from: number; to: number };
 /** Everything after attribution: rate, debit, sum up, append. The statements leave in one pipeline. */
 export async function writeBlock(context: BlockContext, events: readonly (Attributed | null)[]): Promise<void> {
   const { client, environmentId, blockId } = context;
-  // Compressed before any hot row is locked: a lock is held only for work that needs it.
-  const raw = packLines(joinLines(events.map((one) => one?.prepared.event.canonical)));
+  // Compressed beside the database's work: no lock is held for it.
+  const packing = packLines(joinLines(events.map((one) => one?.prepared.event.canonical)));
+  packing.catch(() => undefined); // Heard below; until then a failure must not count as unheard.
   const { rows, rated } = await rateBlock(context, events);
   const sums = new BlockSums(context);
   events.forEach((one, index) => {
     if (index > 0) sums.ratings.ascii('\n');
     if (one !== null) sums.add(one, rated[index] ?? null);
   });
+  const ratings = packLines(sums.ratings.take());
   const { postings, balances } = await newPostings(client, context.services, environmentId, blockId, rows);
   const changed = rows.map(({ row }) => row).filter((row) => row.work.size > 0);
   const writes: Promise<unknown>[] = [];
   if (changed.length > 0) writes.push(writeAccumulators(client, environmentId, changed));
   writes.push(changeBalances(client, environmentId, balances), writePostings(client, environmentId, postings));
   writes.push(...sums.write());
-  writes.push(insertBlock(context, sums.span, sums.count, raw, packLines(sums.ratings.take())));
+  writes.push(
+    Promise.all([packing, ratings]).then(([raw, rated]) => insertBlock(context, sums.span, sums.count, raw, rated)),
+  );
   await allSettledOrThrow(writes);
 }
 

@@ -10,6 +10,8 @@ export type Tenant = {
   read<T>(path: string): Promise<T>;
   put(path: string, body: unknown): Promise<void>;
   send(events: readonly unknown[]): Promise<IngestAnswer>;
+  /** A body that no JSON.stringify would write. */
+  sendText(body: string): Promise<void>;
 };
 
 let made = 0;
@@ -36,6 +38,9 @@ export async function newTenant(ergon: TestErgon, customers: readonly string[] =
     read: async <T>(path: string) => JSON.parse(await must(path)) as T,
     put: async (path, body) => {
       await must(path, { method: 'PUT', body: JSON.stringify(body) });
+    },
+    sendText: async (body) => {
+      await must('/v1/events', { method: 'POST', body });
     },
     send: (events) => sendEvents(service, key, events),
   };

@@ -6,7 +6,7 @@ import { newKey } from '../keys.ts';
 import { type App, readRoute, writeRoute } from '../operation.ts';
 import { refuse } from '../problem.ts';
 import { instantOutput, instantText, label, pageOf } from '../wire.ts';
-import { createdKeyAnswer, keyOf } from './key-routes.ts';
+import { createdKeyAnswer, keyOf, withoutSecret } from './key-routes.ts';
 import { insertKey } from './key-store.ts';
 
 /** The environment that is there from the start; its admin keys may create others. */
@@ -55,6 +55,10 @@ export function registerEnvironmentRoutes(app: App, services: AppServices): void
       return { data: result.rows.map(environmentOf), next_cursor: null };
     },
   );
+  registerCreate(app, services);
+}
+
+function registerCreate(app: App, services: AppServices): void {
   writeRoute(
     app,
     services,
@@ -103,7 +107,7 @@ export function registerEnvironmentRoutes(app: App, services: AppServices): void
       }
       return { ...environmentOf(row), admin_key: { ...keyOf(key), key: made.text } };
     },
-    ({ admin_key: { key: _, ...key }, ...rest }) => ({ ...rest, admin_key: key }),
+    (answer) => ({ ...answer, admin_key: withoutSecret(answer.admin_key) }),
   );
 }
 

@@ -230,8 +230,11 @@ function refuseMore(principal: Principal, scopes: readonly string[]): void {
   }
 }
 
-function withoutSecret({ key: _, ...rest }: CreatedKey): CreatedKey {
-  return rest;
+/** What is kept of an answer that showed a secret. */
+export function withoutSecret(answer: CreatedKey): CreatedKey {
+  const kept = { ...answer };
+  delete kept.key;
+  return kept;
 }
 
 function noKey(id: string) {

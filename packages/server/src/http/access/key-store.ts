@@ -1,5 +1,5 @@
 import type { Queryable } from '../../store/database.ts';
-import type { Role, Scope } from '../keys.ts';
+import type { Role } from '../keys.ts';
 
 export type KeyRow = {
   id: string;
@@ -16,7 +16,7 @@ export type KeyRow = {
 export type KeySpec = {
   readonly name: string;
   readonly role: Role;
-  readonly scopes: readonly (Scope | string)[];
+  readonly scopes: readonly string[];
   readonly expiresAt: string | null;
   readonly requestsPerMinute: number | null;
   readonly rotatedFrom: string | null;
