@@ -341,7 +341,7 @@ test('the commands that ask: grant, wallet, entries, usage, events, explain, cus
   };
   expect(await said('wallet', 'ask')).toMatch(/available +8\.50 USD/);
   expect(await said('entries', 'ask')).toContain('1.50');
-  expect(await said('usage', '--meter', 'charge', '--customer', 'ask', '--by', 'model')).toMatch(/m +1\.50 +█/);
+  expect(await said('usage', '--meter', 'charge', '--customer', 'ask', '--by', 'model')).toMatch(/m +USD +1\.50 +█/);
   expect(await said('events', '--customer', 'ask')).toMatch(/ask +llm\.call +m +t +q1/);
   expect(await said('explain', 't', 'q1')).toContain('3 × 0.5 = 1.50 USD');
   expect(await said('customers')).toMatch(/ask .*provisional|ask /);

@@ -30,10 +30,14 @@ export const LIMITS = {
   pageSizeMax: 1_000,
   /** Event blocks one list request may decode before it answers with a cursor. */
   blocksScannedMax: 400,
+  /** Events one list request may decode before it answers with a cursor: about a second of work. */
+  eventsScannedMax: 60_000,
   /** Rows of one usage answer. */
   usageRowsMax: 50_000,
   /** Depth of a run tree (DESIGN section 9). */
   runDepthMax: 32,
+  /** Runs of one answered tree, nearest the root first. */
+  runTreeMax: 1_000,
   /** Body of any other request. */
   smallBodyBytesMax: 1024 * 1024,
   /** Custom meters of an environment: each is asked about every event. */

@@ -30,8 +30,8 @@ export function addUsageCommand(program: Command, context: CommandContext): void
     .option('--meter <key>', 'a meter, or charge or provider_cost (ergon meters lists them)', 'total_tokens')
     .option('--by <dimensions>', 'group by these, joined by commas: model, feature, user, ...')
     .addOption(new Option('--window <window>', 'one row for each').choices(['minute', 'hour', 'day', 'month']))
-    .option('--from <time>', 'from this time on (2026-11-01 or 2026-11-01T10:00:00Z)')
-    .option('--to <time>', 'before this time')
+    .option('--from <time>', 'from this time on, e.g. 2026-11-01 or 2026-11-01T10:00:00Z (default: the beginning)')
+    .option('--to <time>', 'before this time (default: now)')
     .option('--customer <id>', 'of this customer only')
     .option(
       '--filter <dimension=value>',
@@ -50,12 +50,15 @@ Examples:
   $ ergon usage --meter output_tokens --by model --window hour --from 2023-11-16 --to 2023-11-17 --customer acme
   $ ergon usage --meter charge --by customer,model --window day --json`;
 
+/** The earliest time an event may have: what was imported is old, and the service answers for the last day by itself. */
+const BEGINNING = '2000-01-01T00:00:00Z';
+
 async function usage(context: CommandContext, flags: UsageFlags): Promise<void> {
   const query: Record<string, string | undefined> = {
     meter: flags.meter,
     window: flags.window,
     group_by: flags.by?.replaceAll(' ', ''),
-    from: flags.from === undefined ? undefined : parseInstantFlag(flags.from, '--from'),
+    from: flags.from === undefined ? BEGINNING : parseInstantFlag(flags.from, '--from'),
     to: flags.to === undefined ? undefined : parseInstantFlag(flags.to, '--to'),
     customer: flags.customer,
   };
@@ -87,7 +90,7 @@ function printUsage(io: CliIo, report: UsageReport, flags: UsageFlags): void {
     return;
   }
   const groups = [...new Set(report.rows.flatMap((row) => Object.keys(row.group)))];
-  const hasWindow = report.rows.some((row) => typeof row.window_start === 'string');
+  const hasWindow = typeof report.window === 'string';
   const isMoney = report.meter === 'charge' || report.meter === 'provider_cost';
   const show = (value: string): string => (isMoney ? amount(value) : withGroups(value));
   const drawn = flags.chart
@@ -99,7 +102,7 @@ function printUsage(io: CliIo, report: UsageReport, flags: UsageFlags): void {
   const columns: Column[] = [
     ...(hasWindow ? [{ name: report.window ?? 'time' }] : []),
     ...groups.map((name) => ({ name })),
-    { name: `${report.meter} (${report.unit})`, align: 'right' },
+    { name: report.unit === 'currency' ? report.meter : `${report.meter} (${report.unit})`, align: 'right' },
     ...(flags.chart ? [{ name: '' }] : []),
   ];
   const style = createStyle(io);
@@ -111,8 +114,9 @@ function printUsage(io: CliIo, report: UsageReport, flags: UsageFlags): void {
   ]);
   printTable(io, columns, rows);
   const values = report.rows.map((row) => (row.value === null ? decimal(0) : parseDecimal(row.value)));
+  const currencies = new Set(report.rows.map((row) => row.group['currency']));
   const isSum = report.unit === 'token' || isMoney || report.meter === 'requests';
-  if (isSum && values.length > 1) {
+  if (isSum && values.length > 1 && currencies.size === 1) {
     const total = toText(sum(values.filter((value) => value !== undefined)));
     io.writeOut(`${style.dim('total')} ${show(total)}\n`);
   }

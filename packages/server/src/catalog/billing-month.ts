@@ -41,3 +41,14 @@ export function localMinute(micros: number, timeZone: string): string {
   const local = Temporal.Instant.fromEpochMilliseconds(Math.floor(micros / 1000)).toZonedDateTimeISO(timeZone);
   return local.toString({ smallestUnit: 'minute', timeZoneName: 'never' });
 }
+
+/** A zone that billing periods can be cut in. Offsets such as +02:00 are none: they have no daylight saving to follow. */
+export function isTimeZone(text: string): boolean {
+  if (!/^[A-Za-z][A-Za-z0-9_+/-]*$/.test(text)) return false;
+  try {
+    billingMonth(0, text);
+    return true;
+  } catch {
+    return false;
+  }
+}

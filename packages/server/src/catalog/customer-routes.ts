@@ -7,7 +7,7 @@ import { catalogKey, externalId, instantOutput, instantText, label, pageOf, page
 import { LIMITS } from '../limits.ts';
 import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
-import { billingMonth } from './billing-month.ts';
+import { isTimeZone } from './billing-month.ts';
 import {
   type CustomerRow,
   type CustomerSpec,
@@ -171,17 +171,6 @@ async function putCustomer(
 /** Puts of one customer take turns; ingest does not wait for it, because it reads customers without a lock. */
 async function lockCustomer(client: Client, environmentId: number, id: string): Promise<void> {
   await client.query('select pg_advisory_xact_lock(hashtextextended($1, $2))', [id, environmentId]);
-}
-
-/** A zone that billing periods can be cut in. Offsets such as +02:00 are none: they have no daylight saving to follow. */
-function isTimeZone(text: string): boolean {
-  if (!/^[A-Za-z][A-Za-z0-9_+/-]*$/.test(text)) return false;
-  try {
-    billingMonth(0, text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function customerOf(row: CustomerRow): CustomerAnswer {

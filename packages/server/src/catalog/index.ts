@@ -6,6 +6,7 @@ import { registerRateCardRoutes } from './rate-card-routes.ts';
 import { registerRateRoute } from './rate-route.ts';
 
 export { type CustomerRow, findCustomer, findOrCreateCustomer } from './customer-store.ts';
+export { findMeter, listMeters } from './meter-store.ts';
 
 /** Meters, rate cards, customers and the preview of a charge. */
 export function registerCatalogRoutes(app: App, services: AppServices): void {

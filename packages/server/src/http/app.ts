@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { isConnectionLost } from '../store/database.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
+import { registerReportRoutes } from '../report/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
 import type { AppEnv, AppServices } from './context.ts';
@@ -41,6 +42,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   describeEventOperations(app);
   registerCatalogRoutes(app, services);
   registerLedgerRoutes(app, services);
+  registerReportRoutes(app, services);
   registerAccessRoutes(app, services);
   registerReference(app, services);
   answerProblems(app, services);

@@ -1,6 +1,7 @@
 import { ingest, type IngestOutcome } from '../capture/ingest.ts';
 import { LIMITS } from '../limits.ts';
 import { type AppServices, authorise } from './context.ts';
+import { BodyMemory } from './body-memory.ts';
 import type { Principal } from './keys.ts';
 import { type Problem, ProblemError } from './problem.ts';
 import { readBounded } from './read-json.ts';
@@ -9,31 +10,25 @@ export type HttpAnswer = { readonly status: number; readonly headers: Record<str
 
 const DAY_MICROS = 86_400_000_000;
 
-/** Bytes of bodies between their first byte and their answer, in this process (LIMITS.inFlightBytesMax). */
-let inFlightBytes = 0;
-
 /** POST /v1/events: the hot path. The caller is known before a byte of the body is read. */
 export async function postEvents(services: AppServices, request: Request, requestId: string): Promise<HttpAnswer> {
   const { headers } = request;
   const principal = await authorise(services, headers, 'events:write');
-  const length = headers.get('content-length');
-  // Room for what is announced, or for the most there can be; compressed bodies may grow to that too.
-  const isSized = length !== null && headers.get('content-encoding') === null;
-  const room = isSized ? Number(length) : LIMITS.bodyBytesMax;
-  if (room <= LIMITS.bodyBytesMax && inFlightBytes + room > LIMITS.inFlightBytesMax) {
-    const detail = 'the bodies in flight fill the memory set aside for them; send it again later';
-    throw new ProblemError({ code: 'overloaded', detail, retryAfterSeconds: 1 });
-  }
-  inFlightBytes += room;
+  const memory = new BodyMemory();
   try {
-    const body =
-      isSized && room <= LIMITS.bodyBytesMax
-        ? Buffer.from(await request.arrayBuffer())
-        : await readBounded(request, LIMITS.bodyBytesMax);
+    const body = await readBody(request, memory);
     return await record(services, principal, headers, body, requestId);
   } finally {
-    inFlightBytes -= room;
+    memory.release();
   }
+}
+
+/** A body of known length at once, any other piece by piece, so that none takes more room than it has announced or sent. */
+async function readBody(request: Request, memory: BodyMemory): Promise<Buffer> {
+  const length = Number(request.headers.get('content-length') ?? Number.NaN);
+  if (!(length <= LIMITS.bodyBytesMax)) return readBounded(request, LIMITS.bodyBytesMax, (bytes) => memory.take(bytes));
+  memory.take(length);
+  return Buffer.from(await request.arrayBuffer());
 }
 
 async function record(

@@ -1,8 +1,12 @@
 import { findHostileText } from './hostile-text.ts';
 import { type ProblemError, refuse } from './problem.ts';
 
-/** The body, or a problem as soon as it passes `bytesMax`: never more than that is held. */
-export async function readBounded(request: Request, bytesMax: number): Promise<Buffer> {
+/** The body, or a problem as soon as it passes `bytesMax`: never more than that is held. `onBytes` hears of each piece. */
+export async function readBounded(
+  request: Request,
+  bytesMax: number,
+  onBytes?: (bytes: number) => void,
+): Promise<Buffer> {
   if (Number(request.headers.get('content-length') ?? 0) > bytesMax) throw tooLarge(bytesMax);
   if (request.body === null) return Buffer.alloc(0);
   const chunks: Uint8Array[] = [];
@@ -10,6 +14,7 @@ export async function readBounded(request: Request, bytesMax: number): Promise<B
   for await (const chunk of request.body) {
     length += chunk.length;
     if (length > bytesMax) throw tooLarge(bytesMax);
+    onBytes?.(chunk.length);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length);

@@ -1,6 +1,6 @@
 import { type Decimal, decimal, parseDecimal } from '@ergon/exact';
 import { LOCAL_TIME_DIMENSION, PROMPT_TOKENS_DIMENSION, promptTokens } from '@ergon/rating';
-import { normaliseUsage, type UsageFlag, type UsageRecord } from '@ergon/usage';
+import { normaliseUsage, type Quality, type UsageFlag, type UsageRecord } from '@ergon/usage';
 import type { CapturedEvent } from '../event/event.ts';
 import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
 import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
@@ -83,14 +83,24 @@ function hasUsage(event: CapturedEvent): boolean {
 
 function usageOf(event: CapturedEvent): UsageRecord {
   const { data } = event;
-  return normaliseUsage({
+  const quality = statedQuality(data.quality);
+  const usage = normaliseUsage({
     ...(typeof data.provider === 'string' && { provider: data.provider }),
     ...(typeof data.api === 'string' && { api: data.api }),
     ...(typeof data.model === 'string' && { model: data.model }),
     ...(data.usage !== undefined && { usage: data.usage }),
     ...(data.tokens !== undefined && { tokens: data.tokens }),
+    ...(quality !== undefined && { quality }),
   });
+  // A sender who knows that a log holds less than what was used lowers the mark; nobody raises it.
+  return quality !== undefined && usage.quality === 'reported' ? { ...usage, quality } : usage;
 }
+
+function statedQuality(value: unknown): Quality | undefined {
+  return QUALITIES.find((quality) => quality === value);
+}
+
+const QUALITIES: readonly Quality[] = ['partial', 'estimated', 'lower_bound', 'upper_bound', 'none'];
 
 function addCall(
   event: CapturedEvent,
