@@ -26,7 +26,7 @@ const FACES: Readonly<Record<string, readonly string[]>> = {
     'record-services',
     'services',
     'types',
-    ...['blocks', 'encode-rating', 'read-events', 'void'],
+    ...['blocks', 'encode-rating', 'prepare', 'read-events', 'void'],
   ],
 };
 
