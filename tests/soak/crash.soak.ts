@@ -76,6 +76,7 @@ type Sent = {
 let directory: string;
 let dataDir: string;
 let key = '';
+let socketDir = '';
 const sent: Sent[] = [];
 const wrong: string[] = [];
 const counts: Record<string, number> = {};
@@ -93,6 +94,7 @@ afterAll(() => {
     console.log(readFileSync(join(dataDir, 'postgres.log'), 'utf8').split('\n').slice(-60).join('\n'));
   }
   rmSync(directory, { recursive: true, force: true });
+  if (socketDir !== '') rmSync(socketDir, { recursive: true, force: true });
 });
 
 /** Park and Miller. The plan of blows and the load draw apart, so that a seed repeats the plan whatever the load's timing. */
@@ -250,6 +252,7 @@ async function strike(service: ServiceProcess, mode: Mode): Promise<void> {
 }
 
 async function seed(): Promise<void> {
+  socketDir = embeddedServer(dataDir).socketDir;
   await withSql(async (sql) => {
     await seedCustomers(sql, ENVIRONMENT, CUSTOMERS);
     await seedCard(sql, ENVIRONMENT, cardSpec(CARD));
