@@ -104,7 +104,12 @@ function freePort(): Promise<number> {
   });
 }
 
-export type EmbeddedServer = { readonly pid: number; readonly connection: pg.ClientConfig; readonly url: string };
+export type EmbeddedServer = {
+  readonly pid: number;
+  readonly socketDir: string;
+  readonly connection: pg.ClientConfig;
+  readonly url: string;
+};
 
 /** The PostgreSQL that a service runs in its data directory, by the file PostgreSQL keeps there. */
 export function embeddedServer(dataDir: string): EmbeddedServer {
@@ -114,5 +119,5 @@ export function embeddedServer(dataDir: string): EmbeddedServer {
   ).split('\n');
   const connection = { host: socketDir.trim(), port: Number(port), user: 'ergon', database: 'ergon' };
   const url = `postgresql://ergon@localhost/ergon?host=${encodeURIComponent(connection.host)}&port=${connection.port}`;
-  return { pid: Number(pid), connection, url };
+  return { pid: Number(pid), socketDir: connection.host, connection, url };
 }
