@@ -61,7 +61,7 @@ const job: fc.Arbitrary<Job> = fc.record({
   ),
 });
 const events = fc
-  .array(fc.tuple(fc.oneof(call, job), fc.integer({ min: 0, max: 9 })), { minLength: 1, maxLength: 60 })
+  .array(fc.tuple(fc.oneof(call, job), fc.integer({ min: 0, max: 9 })), { minLength: 1, maxLength: 90, size: 'max' })
   .map((list): Event[] => list.map(([one, luck], index) => ({ ...one, id: `e${index}`, isVoided: luck === 0 })));
 
 const question = fc.record({
@@ -78,8 +78,8 @@ const question = fc.record({
   range: fc
     .uniqueArray(fc.oneof(minuteOf, fc.constant(RANGE_MINUTES)), { minLength: 2, maxLength: 2 })
     .map((ends) => ends.toSorted((a, b) => a - b)),
-  customer: fc.constantFrom(undefined, ...CUSTOMERS, 'nobody'),
-  filter: fc.constantFrom(undefined, 'e*', '*', 'gpt-5', 'gpt-5*,claude-opus-4-5', 'eu,us'),
+  customer: fc.constantFrom(undefined, undefined, undefined, ...CUSTOMERS, 'nobody'),
+  filter: fc.constantFrom(undefined, undefined, undefined, 'e*', '*', 'gpt-5', 'gpt-5*,claude-opus-4-5', 'eu,us'),
 });
 type Question = (typeof question extends fc.Arbitrary<infer T> ? T : never) & { readonly zone: string };
 
