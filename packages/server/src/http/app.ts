@@ -1,6 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
 import { isConnectionLost } from '../store/database.ts';
+import { registerAuditRoutes } from '../audit/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
@@ -43,6 +44,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerCatalogRoutes(app, services);
   registerLedgerRoutes(app, services);
   registerReportRoutes(app, services);
+  registerAuditRoutes(app, services);
   registerAccessRoutes(app, services);
   registerReference(app, services);
   answerProblems(app, services);

@@ -127,7 +127,7 @@ export class GroupRating {
     state.charged += units;
     rated.charge += units;
     const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(prepared, recorded.meter, units, row);
-    for (const share of shares) post(work, share);
+    this.#keep(work, shares);
     this.#write({
       meter: recorded.meter,
       bucket: work.name,
@@ -249,10 +249,7 @@ export class GroupRating {
     state.charged += units;
     rated.charge += units;
     const shares = units < 0n ? this.#takeBack(row, work, -units) : this.#burn(event, line.meter, units, row);
-    for (const share of shares) {
-      post(work, share);
-      if (share.units > 0n) work.debits.push({ accountId: share.accountId, units: share.units });
-    }
+    this.#keep(work, shares);
     this.#write({
       meter: line.meter,
       bucket: work.name,
@@ -263,6 +260,14 @@ export class GroupRating {
       shares,
       absorbed,
     });
+  }
+
+  /** Notes what is to be posted, and what a later fall of the charge can take back. */
+  #keep(work: BucketWork, shares: readonly Share[]): void {
+    for (const share of shares) {
+      post(work, share);
+      if (share.units > 0n) work.debits.push({ accountId: share.accountId, units: share.units });
+    }
   }
 
   #write(line: LineParts): void {

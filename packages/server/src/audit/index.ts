@@ -1,0 +1,2 @@
+export { auditEnvironment } from './audit-environment.ts';
+export { registerAuditRoutes } from './routes.ts';
