@@ -45,11 +45,15 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
   delete env['DATABASE_URL'];
   delete env['NODE_OPTIONS'];
   if (options.databaseUrl !== undefined) env['DATABASE_URL'] = options.databaseUrl;
-  const child = spawn(process.execPath, [join(root, 'packages', 'server', 'src', 'main.ts')], {
-    cwd: root,
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--max-semi-space-size=64', join(root, 'packages', 'server', 'src', 'main.ts')],
+    {
+      cwd: root,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   options.onSpawn?.(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
