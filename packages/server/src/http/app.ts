@@ -1,6 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
 import { isConnectionLost } from '../store/database.ts';
+import { registerAuditRoutes } from '../audit/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
@@ -44,6 +45,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerLedgerRoutes(app, services);
   registerReportRoutes(app, services);
   registerAccessRoutes(app, services);
+  registerAuditRoutes(app, services);
   registerReference(app, services);
   answerProblems(app, services);
   return app;
