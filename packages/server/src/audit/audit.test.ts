@@ -11,7 +11,7 @@ const CUSTOMERS = ['acme', 'zenith', 'Ünïcode & co'];
 const perUnit = (meter: string, amount: string) => ({
   key: `price-${meter}`,
   meter,
-  model: { type: 'per_unit', unit_amount: amount },
+  charge_model: { type: 'per_unit', unit_amount: amount },
 });
 
 /** Linear, tiered and falling prices on built-in meters, and a price for a custom meter of every aggregation. */
@@ -22,7 +22,7 @@ const CARD = {
     {
       key: 'price-output',
       meter: 'output_tokens',
-      model: {
+      charge_model: {
         type: 'graduated',
         tiers: [
           { up_to: '5000', unit_amount: '0.002' },
@@ -33,7 +33,7 @@ const CARD = {
     {
       key: 'price-requests',
       meter: 'requests',
-      model: {
+      charge_model: {
         type: 'volume',
         tiers: [
           { up_to: '20', unit_amount: '0.1' },
@@ -237,7 +237,7 @@ describe('a load as it was recorded', () => {
   });
 
   test('can be audited while events come in', async () => {
-    const time = Date.now() - 600_000;
+    const time = Date.now() - 86_400_000;
     let isDone = false;
     const load = (async () => {
       for (let index = 1000; !isDone; index += 5)
