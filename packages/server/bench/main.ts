@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 /** `npm run bench`: docs/benchmarks.md says what it measures and how to read it. */
 const USAGE = `npm run bench -- [options]
   --scenarios ingest,replicas,identities   which to run (default all)
-  --batches 500:8,10:64,1:128              events a request : connections
+  --batches 500:24,10:64,1:128              events a request : connections
   --seconds 3                              length of a round
   --rounds 3                               rounds of each, service and floor by turns
   --identities 2000000                     identities to load first (the acceptance figure is for 50000000)
@@ -19,7 +19,7 @@ const USAGE = `npm run bench -- [options]
 const { values } = parseArgs({
   options: {
     scenarios: { type: 'string', default: 'ingest,replicas,identities' },
-    batches: { type: 'string', default: '500:8,10:64,1:128' },
+    batches: { type: 'string', default: '500:24,10:64,1:128' },
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '3' },
     identities: { type: 'string', default: '2000000' },

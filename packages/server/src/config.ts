@@ -35,7 +35,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): E
     databaseUrl: env.DATABASE_URL === '' ? undefined : env.DATABASE_URL,
     apiKey,
     lateDays: wholeNumber(env, 'ERGON_LATE_EVENT_DAYS', 35, 1, 3650),
-    lanes: wholeNumber(env, 'ERGON_LANES', 2, 1, 16),
+    lanes: wholeNumber(env, 'ERGON_LANES', 1, 1, 16),
     connections: wholeNumber(env, 'ERGON_DATABASE_CONNECTIONS', 10, 3, 100),
     logLevel: env.ERGON_LOG_LEVEL ?? 'info',
   };

@@ -17,13 +17,19 @@ export type IngestReport = {
 };
 
 export type EventSummary = {
-  readonly id: string;
-  readonly source: string;
-  readonly type: string;
-  readonly time: string;
-  readonly customer?: string | null;
-  readonly model?: string | null;
-  readonly [member: string]: unknown;
+  /** As sent. */
+  readonly event: {
+    readonly id: string;
+    readonly source: string;
+    readonly type: string;
+    readonly time?: string;
+    readonly data?: Readonly<Record<string, unknown>>;
+  };
+  readonly received_at: string;
+  readonly customer: string | null;
+  readonly amount: string | null;
+  readonly currency: string | null;
+  readonly voided: boolean;
 };
 
 export type RatedLine = {

@@ -1,3 +1,4 @@
+import { amount } from '../print/number.ts';
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-context.ts';
 import { printExplanation } from '../print/explanation.ts';
@@ -71,14 +72,20 @@ async function listEvents(context: CommandContext, flags: EventFlags): Promise<v
     }
     printTable(
       context.io,
-      [{ name: 'time' }, { name: 'customer' }, { name: 'type' }, { name: 'model' }, { name: 'source' }, { name: 'id' }],
-      page.data.map((event) => [
-        event.time,
-        event.customer ?? '-',
+      [
+        ...['time', 'customer', 'type', 'model', 'source', 'id'].map((name) => ({ name })),
+        { name: 'amount', align: 'right' },
+        { name: '' },
+      ],
+      page.data.map(({ event, ...rest }) => [
+        event.time ?? rest.received_at,
+        rest.customer ?? '-',
         event.type,
-        event.model ?? '-',
+        typeof event.data?.['model'] === 'string' ? event.data['model'] : '-',
         event.source,
         event.id,
+        rest.amount === null ? '-' : `${amount(rest.amount)} ${rest.currency ?? ''}`,
+        rest.voided ? 'voided' : '',
       ]),
     );
     cursorHint(context.io, page);

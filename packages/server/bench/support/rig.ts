@@ -39,7 +39,7 @@ export async function startRig(parent: string | undefined, processes: number): P
   const directory = mkdtempSync(join(parent ?? tmpdir(), 'ergon-bench-'));
   const dataDir = join(directory, 'data');
   const services = [await startService({ dataDir })];
-  const { pid, connection, url } = embeddedServer(dataDir);
+  const { pid, connection, socketDir, url } = embeddedServer(dataDir);
   await sleep(2_000);
   const freshPssBytes = pssBytes([...family(services[0]?.pid ?? 0), ...family(pid)]);
   const sql = new pg.Client(connection);
@@ -67,6 +67,7 @@ export async function startRig(parent: string | undefined, processes: number): P
       await sql.end();
       for (const service of services.toReversed()) await service.stop();
       rmSync(directory, { recursive: true, force: true });
+      rmSync(socketDir, { recursive: true, force: true });
     },
   };
 }

@@ -45,11 +45,15 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
   delete env['DATABASE_URL'];
   delete env['NODE_OPTIONS'];
   if (options.databaseUrl !== undefined) env['DATABASE_URL'] = options.databaseUrl;
-  const child = spawn(process.execPath, [join(root, 'packages', 'server', 'src', 'main.ts')], {
-    cwd: root,
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--max-semi-space-size=64', join(root, 'packages', 'server', 'src', 'main.ts')],
+    {
+      cwd: root,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   options.onSpawn?.(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -104,7 +108,12 @@ function freePort(): Promise<number> {
   });
 }
 
-export type EmbeddedServer = { readonly pid: number; readonly connection: pg.ClientConfig; readonly url: string };
+export type EmbeddedServer = {
+  readonly pid: number;
+  readonly socketDir: string;
+  readonly connection: pg.ClientConfig;
+  readonly url: string;
+};
 
 /** The PostgreSQL that a service runs in its data directory, by the file PostgreSQL keeps there. */
 export function embeddedServer(dataDir: string): EmbeddedServer {
@@ -114,5 +123,5 @@ export function embeddedServer(dataDir: string): EmbeddedServer {
   ).split('\n');
   const connection = { host: socketDir.trim(), port: Number(port), user: 'ergon', database: 'ergon' };
   const url = `postgresql://ergon@localhost/ergon?host=${encodeURIComponent(connection.host)}&port=${connection.port}`;
-  return { pid: Number(pid), connection, url };
+  return { pid: Number(pid), socketDir: connection.host, connection, url };
 }

@@ -25,7 +25,7 @@ export type AuditReport = {
   readonly rollups: number;
   /** The first {@link DIFFERENCES_LISTED_MAX}. */
   readonly differences: readonly Difference[];
-  readonly differences_total: number;
+  readonly difference_count: number;
   readonly duration_ms: number;
 };
 
@@ -84,7 +84,7 @@ async function auditSnapshot(
   await checkLedger(client, environmentId, differences);
   const postings = await countOf(client, 'posting', environmentId);
   const { listed, total } = differences;
-  return { ...counts, accumulators, postings, rollups, differences: listed, differences_total: total };
+  return { ...counts, accumulators, postings, rollups, differences: listed, difference_count: total };
 }
 
 async function countOf(

@@ -15,7 +15,7 @@ const reportAnswer = z
     differences: z
       .array(z.strictObject({ kind: z.string(), key: z.string(), expected: z.string(), found: z.string() }))
       .openapi({ description: `The first ${DIFFERENCES_LISTED_MAX}: what the events say, and what stands there` }),
-    differences_total: z.int(),
+    difference_count: z.int(),
     duration_ms: z.int(),
   })
   .openapi('AuditReport');

@@ -196,7 +196,7 @@ describe('a load as it was recorded', () => {
   test('shows no difference, and everything was looked at', async () => {
     const report = await auditEnvironment(database, environment.id);
     expect(report.differences).toEqual([]);
-    expect(report.differences_total).toBe(0);
+    expect(report.difference_count).toBe(0);
     const counts = await ergon.sql.query(
       `select (select sum(event_count)::int from event_block where environment_id = $1) as events,
         (select count(*)::int from event_block where environment_id = $1) as blocks,
@@ -229,7 +229,7 @@ describe('a load as it was recorded', () => {
     ]);
     expect([first.status, second.status].toSorted((a, b) => a - b)).toEqual([200, 409]);
     const report = (await (first.status === 200 ? first : second).json()) as AuditReport;
-    expect(report).toMatchObject({ differences: [], differences_total: 0 });
+    expect(report).toMatchObject({ differences: [], difference_count: 0 });
     const again = await request(environment.key, 'POST', '/v1/audit', {});
     expect(again.status).toBe(200);
     const ingest = await seedKey(ergon.sql, environment.id, 'ingest');
@@ -296,67 +296,67 @@ describe('a change behind its back is found and named', () => {
     ],
     [
       'a usage sum is off',
-      'usage_rollup',
+      'usage rollup',
       `update usage_rollup set input_tokens = input_tokens + 1 where ${first('usage_rollup', 'input_tokens > 0')}`,
     ],
     [
       'a charge sum is off',
-      'usage_rollup',
+      'usage rollup',
       `update usage_rollup set charge = charge + 0.000000000001 where ${first('usage_rollup', 'charge > 0')}`,
     ],
     [
       'a cost sum is off',
-      'usage_rollup',
+      'usage rollup',
       `update usage_rollup set provider_cost = provider_cost * 2 where ${first('usage_rollup', 'provider_cost > 0')}`,
     ],
-    ['a usage row is gone', 'usage_rollup', `delete from usage_rollup where ${first('usage_rollup', 'requests > 0')}`],
+    ['a usage row is gone', 'usage rollup', `delete from usage_rollup where ${first('usage_rollup', 'requests > 0')}`],
     [
       'a usage row moved',
-      'usage_rollup',
+      'usage rollup',
       `update usage_rollup set minute = minute + interval '1 day' where ${first('usage_rollup', 'requests > 0')}`,
     ],
-    ['a dimension set is gone', 'dimension_set', `delete from dimension_set where environment_id = $1`],
+    ['a dimension set is gone', 'dimension set', `delete from dimension_set where environment_id = $1`],
     [
       'a meter count is off',
-      'meter_rollup',
+      'meter rollup',
       `update meter_rollup set event_count = event_count + 1 where ${first('meter_rollup')}`,
     ],
     [
       'a meter extreme is off',
-      'meter_rollup',
+      'meter rollup',
       `update meter_rollup set greatest = greatest + 1 where ${first('meter_rollup', 'greatest is not null')}`,
     ],
     [
       'a meter moment is off',
-      'meter_rollup',
+      'meter rollup',
       `update meter_rollup set moment = moment + 1 where ${first('meter_rollup', 'moment is not null')}`,
     ],
-    ['a meter row is gone', 'meter_rollup', `delete from meter_rollup where ${first('meter_rollup')}`],
-    ['a distinct value is gone', 'meter_value', `delete from meter_value where ${first('meter_value')}`],
+    ['a meter row is gone', 'meter rollup', `delete from meter_rollup where ${first('meter_rollup')}`],
+    ['a distinct value is gone', 'meter rollup', `delete from meter_value where ${first('meter_value')}`],
     [
       'a distinct value is invented',
-      'meter_value',
+      'meter rollup',
       `update meter_value set value = gen_random_uuid() where ${first('meter_value')}`,
     ],
     [
       'a running quantity is off',
-      'accumulator',
+      'accumulator quantity',
       `update accumulator set totals = jsonb_set(totals::jsonb, array[(select min(k) from json_object_keys(totals) k), 'q'], '"7777"')::json where environment_id = $1`,
     ],
     [
       'a running charge is off',
-      'accumulator',
+      'accumulator charge',
       `update accumulator set totals = jsonb_set(totals::jsonb, array[(select min(k) from json_object_keys(totals) k), 'a'], '"7777"')::json where environment_id = $1`,
     ],
     [
       'the state of an average is off',
-      'accumulator',
+      'accumulator state',
       `update accumulator set totals = jsonb_set(totals::jsonb, array[(select k from json_object_keys(totals) k where k like '%m_avg%'), 'n'], '7777')::json where environment_id = $1 and totals::text like '%m_avg%'`,
     ],
-    ['an accumulator is gone', 'accumulator', `delete from accumulator where ${first('accumulator')}`],
+    ['an accumulator is gone', 'accumulator charge', `delete from accumulator where ${first('accumulator')}`],
     [
       'a value of an accumulator is gone',
-      'accumulator_value',
+      'accumulator value',
       `delete from accumulator_value where ${first('accumulator_value')}`,
     ],
     ['a posting is gone', 'posting', `delete from posting where ${first('posting', `kind = 'usage'`)}`],
@@ -410,14 +410,14 @@ describe('a change behind its back is found and named', () => {
   test.each(corruptions)(
     '%s',
     async (_what, kind, sql) => {
-      expect((await auditEnvironment(database, environment.id)).differences_total).toBe(0);
+      expect((await auditEnvironment(database, environment.id)).difference_count).toBe(0);
       const undo = await saveTables(environment.id);
       try {
         const changed = await ergon.sql.query(sql.replaceAll('$1', String(environment.id)));
         expect(changed.rowCount).toBeGreaterThan(0);
         const report = await auditEnvironment(database, environment.id);
         expect(report.differences.map((one) => one.kind)).toContain(kind);
-        expect(report.differences_total).toBeGreaterThanOrEqual(report.differences.length);
+        expect(report.difference_count).toBeGreaterThanOrEqual(report.differences.length);
       } finally {
         await undo();
       }
@@ -442,7 +442,7 @@ describe('a change behind its back is found and named', () => {
       await ergon.sql.query(`update usage_rollup set ${changes} where environment_id = $1`, [environment.id]);
       const report = await auditEnvironment(database, environment.id);
       expect(report.differences).toHaveLength(1000);
-      expect(report.differences_total).toBeGreaterThan(1000);
+      expect(report.difference_count).toBeGreaterThan(1000);
     } finally {
       await undo();
     }

@@ -60,7 +60,7 @@ const RULES: readonly { readonly kind: Difference['kind']; readonly text: string
         select from credit_grant g where g.environment_id = $1 and g.account_id = a.id)`,
   },
   {
-    kind: 'dimension_set',
+    kind: 'dimension set',
     text: `select r.id::text as key, 'a row' as expected, 'no row' as found
       from (select dimension_set_id as id from usage_rollup where environment_id = $1
             union select dimension_set_id from meter_rollup where environment_id = $1) r

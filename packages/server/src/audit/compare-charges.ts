@@ -31,11 +31,12 @@ export async function compareAccumulators(
   for await (const { key, total } of rows) {
     count += 1;
     seen.add(key);
-    compareTotal(key, expected.buckets.get(key), total, differences);
+    const sums = expected.buckets.get(key);
+    compareTotal(key, sums, total, differences);
+    checkPrice(key, sums, total, differences);
   }
   for (const [key, sums] of expected.buckets) {
     if (!seen.has(key)) compareTotal(key, sums, undefined, differences);
-    checkPrice(key, sums, differences);
   }
   const values = cursorRows<{ key: string; value: string }>(
     db,
@@ -45,10 +46,10 @@ export async function compareAccumulators(
   );
   for await (const { key, value } of values) {
     if (expected.buckets.get(key)?.values.delete(value) !== true)
-      differences.add('accumulator_value', `${key}|${value}`, 'no row', 'a row');
+      differences.add('accumulator value', `${key}|${value}`, 'no row', 'a row');
   }
   for (const [key, { values: missing }] of expected.buckets)
-    for (const value of missing) differences.add('accumulator_value', `${key}|${value}`, 'a row', 'no row');
+    for (const value of missing) differences.add('accumulator value', `${key}|${value}`, 'a row', 'no row');
   return count;
 }
 
@@ -71,21 +72,26 @@ function compareTotal(
   const quantity = sums === undefined ? ZERO : quantityOf(sums);
   const charged = sums?.charged ?? ZERO;
   if (!equals(quantity, decimal(found?.q ?? '0')))
-    differences.add('accumulator', `${key} q`, toText(quantity), found?.q ?? 'no row');
+    differences.add('accumulator quantity', key, toText(quantity), found?.q ?? 'no row');
   if (!equals(charged, decimal(found?.a ?? '0')))
-    differences.add('accumulator', `${key} a`, toText(charged), found?.a ?? 'no row');
+    differences.add('accumulator charge', key, toText(charged), found?.a ?? 'no row');
   if (sums === undefined || isLinear(sums) || sums.priced?.price.timing === 'per_event') return;
   const { s, n, o } = writeAccumulator(sums.state);
   const [want, have] = [JSON.stringify([s, n, o]), JSON.stringify([found?.s, found?.n, found?.o])];
-  if (want !== have) differences.add('accumulator', `${key} state`, want, have);
+  if (want !== have) differences.add('accumulator state', key, want, have);
 }
 
 /** What a running total was charged in all is its price: R(q) (DESIGN section 7, invariant 2). */
-function checkPrice(key: string, sums: BucketSums, differences: Differences): void {
-  if (sums.priced === undefined || sums.priced.price.timing === 'per_event') return;
-  const price = changeOfCharge(sums.priced.price, sums.priced.cell, ZERO, quantityOf(sums));
-  if (!equals(price, sums.charged))
-    differences.add('rating', key, `R(${toText(quantityOf(sums))}) = ${toText(price)}`, toText(sums.charged));
+function checkPrice(
+  key: string,
+  sums: BucketSums | undefined,
+  found: StoredAccumulator,
+  differences: Differences,
+): void {
+  if (sums?.priced === undefined || sums.priced.price.timing === 'per_event') return;
+  const price = changeOfCharge(sums.priced.price, sums.priced.cell, ZERO, decimal(found.q));
+  if (!equals(price, decimal(found.a)))
+    differences.add('R(quantity)', key, `R(${found.q}) = ${toText(price)}`, found.a);
 }
 
 /** Usage less reversals of every account against the shares of the events' lines. */

@@ -52,10 +52,10 @@ export async function compareUsage(
     count += 1;
     const sums = expected.usage.get(row.key);
     expected.usage.delete(row.key);
-    compareSums(differences, 'usage_rollup', row.key, columns, (_, index) => sums?.[index], row);
+    compareSums(differences, 'usage rollup', row.key, columns, (_, index) => sums?.[index], row);
   }
   for (const [key, sums] of expected.usage)
-    compareSums(differences, 'usage_rollup', key, columns, (_, index) => sums[index], undefined);
+    compareSums(differences, 'usage rollup', key, columns, (_, index) => sums[index], undefined);
   return count;
 }
 
@@ -85,10 +85,10 @@ export async function compareMeters(
     expected.meters.delete(row.key);
     if (isUnclear(expected, catalog, row.key)) continue;
     const [want, have] = [meterText(sums), foundText(row)];
-    if (want !== have) differences.add('meter_rollup', row.key, want, have);
+    if (want !== have) differences.add('meter rollup', row.key, want, have);
   }
   for (const [key, sums] of expected.meters)
-    if (!isUnclear(expected, catalog, key)) differences.add('meter_rollup', key, meterText(sums), 'no row');
+    if (!isUnclear(expected, catalog, key)) differences.add('meter rollup', key, meterText(sums), 'no row');
   const values = cursorRows<{ key: string }>(
     db,
     'audit_values',
@@ -97,18 +97,17 @@ export async function compareMeters(
   );
   for await (const { key } of values) {
     if (!expected.values.delete(key) && !isUnclear(expected, catalog, key))
-      differences.add('meter_value', key, 'no row', 'a row');
+      differences.add('meter rollup', key, 'no row', 'a row');
   }
   for (const key of expected.values)
-    if (!isUnclear(expected, catalog, key)) differences.add('meter_value', key, 'a row', 'no row');
+    if (!isUnclear(expected, catalog, key)) differences.add('meter rollup', key, 'a row', 'no row');
   return count;
 }
 
-/** See fold-usage.ts; a meter that was archived before a void keeps what it had, so its voided minutes are unclear too. */
+/** A meter that was archived before a void keeps what it had, and one archived after it does not: both are right. */
 function isUnclear(expected: Expected, catalog: AuditCatalog, key: string): boolean {
   const [meter = '', customer = '', minute = ''] = key.split('|');
-  const note = expected.cells.get(`${customer}|${minute}`);
-  return note !== undefined && note.isVoided && (note.isUnclear || catalog.archived.has(Number(meter)));
+  return catalog.archived.has(Number(meter)) && expected.voidedCells.has(`${customer}|${minute}`);
 }
 
 function meterText(sums: MeterSums | undefined): string {

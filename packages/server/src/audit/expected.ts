@@ -35,9 +35,6 @@ export type BucketSums = {
 /** By the name of their column; absent is zero. */
 export type RunSums = Map<string, Decimal>;
 
-/** Of one customer's minute: why its rows of custom meters may differ from the plain sums. */
-export type CellNote = { isVoided: boolean; isUnclear: boolean };
-
 /** What the tables should hold, by the text of their keys, as far as one pass looks. */
 export type Expected = {
   /** customer|minute|dimension set */
@@ -46,8 +43,8 @@ export type Expected = {
   readonly meters: Map<string, MeterSums>;
   /** meter|customer|minute|dimension set|value */
   readonly values: Set<string>;
-  /** customer|minute */
-  readonly cells: Map<string, CellNote>;
+  /** customer|minute: where a void had custom meters counted anew. */
+  readonly voidedCells: Set<string>;
   /** customer|card version|period|bucket */
   readonly buckets: Map<string, BucketSums>;
   /** customer|card version|period|bucket|account or "receivable" */
@@ -60,7 +57,7 @@ export function emptyExpected(): Expected {
     usage: new Map(),
     meters: new Map(),
     values: new Set(),
-    cells: new Map(),
+    voidedCells: new Set(),
     buckets: new Map(),
     shares: new Map(),
     runs: new Map(),

@@ -2,7 +2,7 @@ import { add, type Decimal, decimal, larger, multiply, scaled, smaller, sum, ZER
 import { ROLLUP_POSITION } from '../catalog/built-in-meters.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
 import type { DimensionSets } from '../record/dimension-sets.ts';
-import { type PreparedEvent, prepareEvent } from '../record/prepare.ts';
+import type { PreparedEvent } from '../record/prepare.ts';
 import { orderKey } from '../record/rate-group.ts';
 import { MINUTE_MICROS } from '../record/rollups.ts';
 import type { EventRating } from '../record/types.ts';
@@ -44,8 +44,7 @@ export function foldUsage(expected: Expected, one: AuditedEvent, counted: Prepar
 
 /**
  * Adds what the event gave to custom meters when it was recorded: the rating names the meters, the event has the values. A
- * voided event gives nothing. Its minute was written anew then, by the meters of that moment, so a minute that holds both a
- * void and an event older than one of its meters has no one right answer; it is noted, and not compared.
+ * meter counts from its creation on, and a voided event gives nothing.
  */
 export function foldContributions(
   expected: Expected,
@@ -56,24 +55,17 @@ export function foldContributions(
 ): void {
   const origin = one.target ?? one;
   if (prepared.contributions.length === 0 && one.target === undefined) return;
-  const cell = `${one.rating.customer ?? 0}|${minuteNumber(origin.event.occurredAt)}`;
-  const note = (mark: 'isVoided' | 'isUnclear'): void => {
-    entryOf(expected.cells, cell, () => ({ isVoided: false, isUnclear: false }))[mark] = true;
-  };
+  const owner = one.rating.customer ?? 0;
+  const cell = `${owner}|${minuteNumber(origin.event.occurredAt)}`;
   if (one.target !== undefined) {
-    if (prepared.contributions.length > 0) note('isVoided');
-    if (prepareEvent(one.event, catalog.snapshot).contributions.length > 0) {
-      const own = `${one.rating.customer ?? 0}|${minuteNumber(one.event.occurredAt)}`;
-      entryOf(expected.cells, own, () => ({ isVoided: false, isUnclear: false })).isUnclear = true;
-    }
+    if (prepared.contributions.length > 0) expected.voidedCells.add(cell);
     return;
   }
   const recorded = new Set(one.rating.quantities.map(([meter]) => meter));
   for (const contribution of prepared.contributions) {
     const { meter } = contribution;
     const isRecorded = recorded.has(meter.key) && catalog.meterAt(meter.key, one.receivedAt) === meter;
-    if (!isRecorded) note('isUnclear');
-    else if (!one.isVoided) addContribution(expected, prepared, contribution, cell, sets);
+    if (isRecorded && !one.isVoided) addContribution(expected, prepared, contribution, cell, sets);
   }
 }
 

@@ -1,1 +1,2 @@
+export { auditEnvironment } from './audit-environment.ts';
 export { registerAuditRoutes } from './audit-route.ts';

@@ -1,6 +1,6 @@
 import type { GroupCommit, RecordFailure } from '../record/group-commit.ts';
 import type { EventFate, IngestWarning, PendingRequest } from '../record/types.ts';
-import { captureEvent } from '../event/capture-event.ts';
+import { captureEvent, nameFault } from '../event/capture-event.ts';
 import { type CapturedEvent, type EventError, VOID_TYPE } from '../event/event.ts';
 import { type BodyProblem, decodeBody, parseBody } from './parse-body.ts';
 
@@ -79,6 +79,10 @@ function voidRefusal(event: CapturedEvent, mayVoid: boolean): EventError | undef
   const { source, id } = event.data;
   if (typeof source !== 'string' || source === '' || typeof id !== 'string' || id === '') {
     return { code: 'missing_field', detail: 'a void names its target: data.source and data.id', pointer: '/data/id' };
+  }
+  for (const [name, text] of Object.entries({ source, id })) {
+    const fault = nameFault(text);
+    if (fault !== undefined) return { code: 'invalid_field', detail: `${name} ${fault}`, pointer: `/data/${name}` };
   }
   return undefined;
 }

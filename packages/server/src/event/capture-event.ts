@@ -223,17 +223,18 @@ function optionalName(members: Members, key: string, pointer: string): string | 
   if (typeof value !== 'string' || value.length === 0) {
     throw new Refusal('invalid_field', `${key} must be a string that is not empty`, pointer);
   }
-  if (value.length > LIMITS.nameLengthMax) {
-    throw new Refusal(
-      'invalid_field',
-      `${key} has ${value.length} characters; at most ${LIMITS.nameLengthMax} are accepted`,
-      pointer,
-    );
-  }
-  if (CONTROL_CHARACTER.test(value) || !value.isWellFormed()) {
-    throw new Refusal('invalid_field', `${key} must not contain control characters or lone surrogates`, pointer);
-  }
+  const fault = nameFault(value);
+  if (fault !== undefined) throw new Refusal('invalid_field', `${key} ${fault}`, pointer);
   return value;
+}
+
+/** What is wrong with a text that is to become an index key; `undefined`: nothing. */
+export function nameFault(text: string): string | undefined {
+  if (text.length > LIMITS.nameLengthMax) {
+    return `has ${text.length} characters; at most ${LIMITS.nameLengthMax} are accepted`;
+  }
+  const isPlain = !CONTROL_CHARACTER.test(text) && text.isWellFormed();
+  return isPlain ? undefined : 'must not contain control characters or lone surrogates';
 }
 
 function isMembers(value: unknown): value is Members {

@@ -65,6 +65,8 @@ export function renderProblem(problem: Problem, instance: string, requestId: str
   const { status, title } = PROBLEMS[problem.code];
   const headers: Record<string, string> = { 'content-type': 'application/problem+json', 'x-request-id': requestId };
   if (problem.retryAfterSeconds !== undefined) headers['retry-after'] = String(problem.retryAfterSeconds);
+  // The rest of such a body is not read, so the connection cannot carry another request; the client must know before it tries.
+  if (problem.code === 'body_too_large') headers.connection = 'close';
   if (status === 401) headers['www-authenticate'] = 'Bearer realm="ergon"';
   const body = JSON.stringify({
     type: `${TYPE_BASE}${problem.code}`,

@@ -1,6 +1,4 @@
 export { loadProviderPrices } from './load-provider-prices.ts';
 export type { PriceOverride } from './price-override.ts';
-export { type PriceDisagreement, type PriceTableReport, priceTableReport } from './price-table-report.ts';
-export { providerCost } from './provider-cost.ts';
 export type { ProviderPrices } from './provider-prices.ts';
 export type { CostLine, PriceMiss, PriceQuery, ProviderCost, ProviderPrice } from './types.ts';

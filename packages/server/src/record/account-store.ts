@@ -141,29 +141,37 @@ export function writePostings(db: Queryable, environmentId: number, postings: re
   });
 }
 
-type PostingRow = { kind: string; debit_account_id: bigint; reversed_account_id: bigint | null; amount: string };
+type PostingRow = { kind: string; account_id: bigint | null; amount: string };
+type StandingDebit = { accountId: number | null; units: LedgerUnits };
 
-/** Debits of a bucket that no reversal has taken back, oldest first, folded from its postings. */
+/**
+ * Debits of a bucket that no reversal has taken back, oldest first, folded from its postings. The customer's receivable is
+ * null here as in every share.
+ */
 export async function standingDebits(
   db: Queryable,
   environmentId: number,
   key: AccumulatorKey & { bucket: string },
-): Promise<{ accountId: number; units: LedgerUnits }[]> {
+): Promise<StandingDebit[]> {
   const result = await db.query<PostingRow>(
-    `select kind, debit_account_id, reversed_account_id, amount from posting
-     where environment_id = $1 and customer_id = $2 and card_version_id = $3 and period = $4::date and bucket = $5 order by id`,
+    `select p.kind, case when a.kind <> 'receivable' then a.id end as account_id, p.amount
+     from posting p join account a on a.environment_id = p.environment_id
+       and a.id = case p.kind when 'usage' then p.debit_account_id else p.reversed_account_id end
+     where p.environment_id = $1 and p.customer_id = $2 and p.card_version_id = $3 and p.period = $4::date and p.bucket = $5
+     order by p.id`,
     [environmentId, key.customerId, key.cardVersionId, key.period, key.bucket],
   );
-  const standing: { accountId: number; units: LedgerUnits }[] = [];
+  const standing: StandingDebit[] = [];
   for (const row of result.rows) {
     const units = ledgerUnits(parseDecimal(row.amount) ?? ZERO);
-    if (row.kind === 'usage') standing.push({ accountId: Number(row.debit_account_id), units });
-    else takeBack(standing, Number(row.reversed_account_id), units);
+    const accountId = row.account_id === null ? null : Number(row.account_id);
+    if (row.kind === 'usage') standing.push({ accountId, units });
+    else takeBack(standing, accountId, units);
   }
   return standing.filter((debit) => debit.units > 0n);
 }
 
-function takeBack(standing: { accountId: number; units: LedgerUnits }[], accountId: number, units: LedgerUnits): void {
+function takeBack(standing: readonly StandingDebit[], accountId: number | null, units: LedgerUnits): void {
   let left = units;
   for (let index = standing.length - 1; index >= 0 && left > 0n; index--) {
     const debit = standing[index];

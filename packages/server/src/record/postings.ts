@@ -1,6 +1,7 @@
 import type { Currency } from '@ergon/exact';
 import type { LedgerUnits } from '../ledger/burn.ts';
 import type { Client } from '../store/database.ts';
+import { instantArray } from '../store/pg-arrays.ts';
 import type { NewPosting } from './account-store.ts';
 import type { AccumulatorRow } from './bucket-work.ts';
 import type { RecordServices } from './record-services.ts';
@@ -18,11 +19,12 @@ export async function newPostings(
   services: RecordServices,
   environmentId: number,
   blockId: bigint,
+  now: number,
   rows: readonly RatedRow[],
 ): Promise<{ postings: NewPosting[]; balances: Map<number, LedgerUnits> }> {
   const postings: NewPosting[] = [];
   const balances = new Map<number, LedgerUnits>();
-  const expired = await expiredAccounts(client, environmentId, reversedAccounts(rows));
+  const expired = await expiredAccounts(client, environmentId, reversedAccounts(rows), now);
   for (const { row, receivableId } of rows) {
     for (const { name, postings: sums } of row.work.values()) {
       for (const { accountId, isReversal, units } of sums) {
@@ -65,11 +67,16 @@ function reversedAccounts(rows: readonly RatedRow[]): number[] {
   return ids;
 }
 
-async function expiredAccounts(client: Client, environmentId: number, ids: readonly number[]): Promise<Set<number>> {
+async function expiredAccounts(
+  client: Client,
+  environmentId: number,
+  ids: readonly number[],
+  now: number,
+): Promise<Set<number>> {
   if (ids.length === 0) return new Set();
   const result = await client.query<{ id: bigint }>(
-    `select account_id as id from credit_grant where environment_id = $1 and account_id = any($2::int8[]) and expires_at <= now()`,
-    [environmentId, [...ids]],
+    `select account_id as id from credit_grant where environment_id = $1 and account_id = any($2::int8[]) and expires_at <= ($3::timestamptz[])[1]`,
+    [environmentId, [...ids], instantArray([now])],
   );
   return new Set(result.rows.map((row) => Number(row.id)));
 }

@@ -47,10 +47,14 @@ async function recomputeCell(
   }
   const sums = new RollupSums();
   const sets = new DimensionSets();
-  for await (const { event } of customerEvents(client, environmentId, customerId, minute, minute + MINUTE_MICROS)) {
+  for await (const stored of customerEvents(client, environmentId, customerId, minute, minute + MINUTE_MICROS)) {
+    const { event, rating } = stored;
     if (await isVoided(client, environmentId, event.identity)) continue;
     const prepared = prepareEvent(event, catalog);
+    // A meter counts from its creation on: an event recorded before it gave it nothing, and gives it nothing now.
+    const recorded = new Set(rating.quantities.map(([meter]) => meter));
     for (const contribution of prepared.contributions) {
+      if (!recorded.has(contribution.meter.key)) continue;
       const value = contribution.distinct === undefined ? undefined : valueHash(contribution.distinct);
       const set = sets.group(contribution.group);
       sums.addContribution(contribution, customerId, event.occurredAt, orderKey(prepared), set.id, value);

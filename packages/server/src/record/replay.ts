@@ -1,5 +1,6 @@
 import { decimal } from '@ergon/exact';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import { VOID_TYPE } from '../event/event.ts';
 import type { Queryable } from '../store/database.ts';
 import { uuidArray } from '../store/pg-arrays.ts';
 import { type AccumulatorState, accumulate, emptyAccumulator, secondsBetween } from './accumulate.ts';
@@ -36,6 +37,8 @@ export async function replayBucket(
   const events = customerEvents(db, environmentId, row.customerId, from, first + 33 * DAY_MICROS);
   for await (const stored of events) {
     const { rating } = stored;
+    // A void's lines take back what its target gave; with the target left out there is nothing to take back.
+    if (stored.event.type === VOID_TYPE) continue;
     if (rating.version !== row.cardVersionId || rating.period !== row.period) continue;
     if (voided.has(stored.event.identity) || (await isVoided(db, environmentId, stored.event.identity))) continue;
     addTo(state, values, stored, bucket, catalog);

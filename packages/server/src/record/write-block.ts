@@ -48,7 +48,7 @@ export async function writeBlock(context: BlockContext, events: readonly (Attrib
     if (one !== null) sums.add(one, rated[index] ?? null);
   });
   const ratings = packLines(sums.ratings.take());
-  const { postings, balances } = await newPostings(client, context.services, environmentId, blockId, rows);
+  const { postings, balances } = await newPostings(client, context.services, environmentId, blockId, context.now, rows);
   const changed = rows.map(({ row }) => row).filter((row) => row.work.size > 0);
   const writes: Promise<unknown>[] = [];
   if (changed.length > 0) writes.push(writeAccumulators(client, environmentId, changed));

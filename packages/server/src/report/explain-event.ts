@@ -54,11 +54,12 @@ export async function explainEvent(
 ): Promise<z.infer<typeof explainedAnswer>> {
   const { pool } = services.database;
   const { event, rating } = stored;
-  const [catalog, names, voidedBy, rated] = await Promise.all([
+  const [catalog, names, voidedBy, rated, receivables] = await Promise.all([
     catalogWith(services, environmentId, rating.version),
     customerNames(pool, environmentId, rating.customer === null ? [] : [rating.customer]),
     voidOf(pool, environmentId, event.identity),
     ratedEvent(pool, environmentId, stored),
+    receivablesOf(pool, environmentId, rating.customer),
   ]);
   const prepared = prepareEvent(event, catalog);
   const version = versionOf(catalog, rating.version);
@@ -76,7 +77,7 @@ export async function explainEvent(
       quantity,
       quality: builtInMeter(meter) === undefined ? null : rating.quality,
     })),
-    lines: rating.lines.map((line) => explainLine(line, rating, version, subject)),
+    lines: rating.lines.map((line) => explainLine(line, rating, version, subject, receivables)),
     provider_cost: costOf(rating),
     unrated: rating.unrated.map(([meter, quantity, reason]) => ({ meter, quantity, reason })),
     flags: [...rating.flags],
@@ -115,6 +116,19 @@ async function timeZoneOf(db: Queryable, environmentId: number, { rating }: Stor
     [environmentId, rating.customer],
   );
   return result.rows[0]?.time_zone ?? 'UTC';
+}
+
+async function receivablesOf(
+  db: Queryable,
+  environmentId: number,
+  customer: number | null,
+): Promise<ReadonlySet<number>> {
+  if (customer === null) return new Set();
+  const result = await db.query<{ id: bigint }>(
+    `select id from account where environment_id = $1 and customer_id = $2 and kind = 'receivable'`,
+    [environmentId, customer],
+  );
+  return new Set(result.rows.map((row) => Number(row.id)));
 }
 
 function attributionOf({ event, dimensions }: PreparedEvent): Record<string, string> {

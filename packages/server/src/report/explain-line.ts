@@ -46,17 +46,20 @@ export const lineAnswer = z
 /** The event whose dimensions chose the line's price, and the zone its local time was told in. */
 export type RatedSubject = { readonly prepared: PreparedEvent; readonly timeZone: string };
 
+/** @param receivables the customer's receivable accounts: a reversal names them by number, a charge by null. */
 export function explainLine(
   line: RatedLine,
   rating: EventRating,
   version: CardVersion | undefined,
   subject: RatedSubject,
+  receivables: ReadonlySet<number>,
 ): z.infer<typeof lineAnswer> {
   const found = version === undefined ? undefined : priceOf(line, version, subject);
   const parts = found?.bucket === undefined ? [] : partsOf(line, found.price, found.bucket);
   const [only, ...more] = parts;
   const single = more.length === 0 ? only : undefined;
-  const receivable = line.shares.filter(([account]) => account === null);
+  const isReceivable = (account: number | null) => account === null || receivables.has(account);
+  const unpaid = line.shares.filter(([account]) => isReceivable(account));
   return {
     meter: line.meter,
     price:
@@ -74,8 +77,10 @@ export function explainLine(
     amount: line.amount,
     currency: rating.currency ?? '',
     ...(line.absorbed !== undefined && { absorbed: line.absorbed }),
-    grants: line.shares.flatMap(([account, amount]) => (account === null ? [] : { grant: String(account), amount })),
-    receivable: toText(receivable.reduce((sum, [, amount]) => add(sum, decimal(amount)), ZERO)),
+    grants: line.shares.flatMap(([account, amount]) =>
+      isReceivable(account) ? [] : { grant: String(account), amount },
+    ),
+    receivable: toText(unpaid.reduce((sum, [, amount]) => add(sum, decimal(amount)), ZERO)),
   };
 }
 

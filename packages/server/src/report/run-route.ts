@@ -115,9 +115,18 @@ function totalsOf(sums: RunSums): Totals {
   const [only, ...more] = sums.charges;
   const isOne = more.length === 0;
   return {
-    ...sums,
+    requests: sums.requests,
+    errors: sums.errors,
+    retries: sums.retries,
+    input_tokens: sums.input_tokens,
+    cached_tokens: sums.cached_tokens,
+    output_tokens: sums.output_tokens,
+    tool_calls: sums.tool_calls,
+    flops: sums.flops,
+    accelerator_seconds_reported: sums.accelerator_seconds_reported,
     charge: isOne ? (only?.amount ?? '0') : null,
     currency: isOne ? (only?.currency ?? null) : null,
     charges: [...sums.charges],
+    provider_cost: sums.provider_cost,
   };
 }

@@ -163,31 +163,32 @@ function weightedStatement(
   const from = list.map((start) => Math.max(start, question.from));
   const to = list.map((_, index) => list[index + 1] ?? question.to);
   const clipped = values.add(instantArray(from), 'timestamptz[]');
-  const named = values.add(instantArray(list), 'timestamptz[]');
   const ends = values.add(instantArray(to), 'timestamptz[]');
-  const isWindowed = question.window !== undefined;
+  const start =
+    starts === undefined ? 'null::timestamptz' : `(${values.add(instantArray(starts), 'timestamptz[]')})[h.w]`;
   const groups = groupList(parts, '');
-  const positions = [1, ...parts.groups.map((_, index) => index + 2)];
-  const partition = parts.groups.length === 0 ? '' : `partition by ${groups.replace(/, $/, '')}`;
+  const byCell = [1, ...parts.groups.map((_, index) => index + 2)].join(', ');
+  const byGroup = parts.groups.map((_, index) => `g${index}`).join(', ');
+  const first = byGroup === '' ? 'having count(*) > 0' : `group by ${byGroup}`;
+  const partition = byGroup === '' ? '' : `partition by ${byGroup}`;
+  // Every window from a group's first change on is a row of the answer, so the limit of those is the limit of these.
   return `with change as materialized (
       select width_bucket(r.minute, ${clipped}) as w, ${groupColumns(parts)}
-        sum(r.total) as total, sum(r.moment) as moment, sum(r.event_count) as events
-      from ${source('meter_rollup', parts)} group by ${positions.join(', ')}
+        sum(r.total) as total, sum(r.moment) as moment
+      from ${source('meter_rollup', parts)} group by ${byCell}
+    ), quiet as (
+      select n.w, ${groupList(parts, 'k.')} 0 as total, 0 as moment
+      from (select ${groups} min(w) as first from change ${first}) k, generate_series(greatest(k.first, 1), ${list.length}) n(w)
+      limit ${LIMITS.usageRowsMax + 1}
     ), cell as (
-      select w, ${groups} sum(total) as total, sum(moment) as moment, sum(events) as events from (
-        select w, ${groups} total, moment, events from change
-        union all
-        select n.w, ${groupList(parts, 'k.')} 0, 0, 0
-        from (select distinct ${groups || '1 as one, '} 0 as zero from change) k, generate_series(1, ${list.length}) as n(w)
-      ) both_kinds group by ${positions.join(', ')}
+      select w, ${groups} sum(total) as total, sum(moment) as moment
+      from (select * from change union all select * from quiet) either group by ${byCell}
     ), held as (
       select w, ${groups} total, moment,
-        coalesce(sum(total) over (${partition} order by w rows between unbounded preceding and 1 preceding), 0) as opening,
-        sum(events) over (${partition} order by w rows unbounded preceding) as events
+        coalesce(sum(total) over (${partition} order by w rows between unbounded preceding and 1 preceding), 0) as opening
       from cell
     )
-    select ${isWindowed ? `(${named})[h.w]` : 'null::timestamptz'} as window_start, ${groupList(parts, 'h.')}
-      h.opening * (s.b - s.a) + s.b * h.total - h.moment as value
+    select ${start} as window_start, ${groupList(parts, 'h.')} h.opening * (s.b - s.a) + s.b * h.total - h.moment as value
     from held h, lateral (select extract(epoch from (${clipped})[h.w]) as a, extract(epoch from (${ends})[h.w]) as b) s
-    where h.w > 0 and h.events > 0`;
+    where h.w > 0`;
 }

@@ -6,7 +6,7 @@
  * Layout (src/backend/utils/adt/arrayfuncs.c, array_recv): dimensions, null flag, element type oid, length, lower bound,
  * then each element as a 4-byte length (-1 for null) and its bytes.
  */
-const OID = { bytea: 17, int8: 20, int4: 23, text: 25, timestamptz: 1184, uuid: 2950 } as const;
+const OID = { int8: 20, text: 25, timestamptz: 1184, uuid: 2950 } as const;
 
 const HEADER_BYTES = 20;
 /** Microseconds between 1970-01-01 and PostgreSQL's epoch, 2000-01-01. */
@@ -45,20 +45,6 @@ export function uuidArray(values: readonly string[]): Buffer {
     buffer.writeInt32BE(16, offset);
     buffer.write(value, offset + 4, 16, 'hex');
     offset += 20;
-  }
-  return buffer;
-}
-
-/** `int4[]`. */
-export function int4Array(values: readonly number[]): Buffer {
-  if (values.length === 0) return empty(OID.int4);
-  const buffer = Buffer.allocUnsafe(HEADER_BYTES + values.length * 8);
-  header(buffer, OID.int4, values.length);
-  let offset = HEADER_BYTES;
-  for (const value of values) {
-    buffer.writeInt32BE(4, offset);
-    buffer.writeInt32BE(value, offset + 4);
-    offset += 8;
   }
   return buffer;
 }

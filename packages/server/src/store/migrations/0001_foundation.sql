@@ -365,3 +365,4 @@ begin
            nextval('event_block_id')
     from environment e where e.id = environment;
 end $$;
+
