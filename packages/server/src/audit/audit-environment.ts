@@ -1,128 +1,162 @@
-import { CursorReader } from './block-cursor.ts';
-import { compareBuckets } from './compare-buckets.ts';
-import { compareLedger } from './compare-ledger.ts';
+import { prepareEvent } from '../record/prepare.ts';
+import { DimensionSets } from '../record/dimension-sets.ts';
+import type { Client, Database } from '../store/database.ts';
+import { type AuditCatalog, loadAuditCatalog } from './audit-catalog.ts';
+import { checkIdentities, checkIdentityCounts } from './check-identities.ts';
+import { checkLedger } from './check-ledger.ts';
+import { compareAccumulators, comparePostings } from './compare-charges.ts';
 import { compareMeters, compareRuns, compareUsage } from './compare-rollups.ts';
 import { type Difference, Differences } from './differences.ts';
-import { ExpectedState } from './expected-state.ts';
-import { loadSnapshot } from '../catalog/snapshot.ts';
-import { eventIdentity } from '../event/capture-event.ts';
-import { VOID_TYPE } from '../event/event.ts';
-import { findStoredEvent, type StoredEvent } from '../record/read-events.ts';
-import type { Client, Database } from '../store/database.ts';
-import { uuidArray } from '../store/pg-arrays.ts';
+import { emptyExpected, type Expected } from './expected.ts';
+import { foldCharges } from './fold-charges.ts';
+import { foldRun } from './fold-runs.ts';
+import { foldContributions, foldUsage } from './fold-usage.ts';
+import { hasCustomer, hasRun, type Partition, partitions, ROWS_PER_PASS } from './partition.ts';
+import { type Counts, readBlocks } from './read-blocks.ts';
+import { type AuditedEvent, VoidResolver } from './resolve-voids.ts';
 
 export type AuditReport = {
   readonly events: number;
   readonly blocks: number;
+  /** Running totals compared. */
   readonly accumulators: number;
   readonly postings: number;
+  /** Rows of usage, of custom meters and of runs compared. */
   readonly rollups: number;
-  readonly difference_count: number;
+  /** The first {@link DIFFERENCES_LISTED_MAX}. */
   readonly differences: readonly Difference[];
+  readonly difference_count: number;
   readonly duration_ms: number;
 };
 
+export type AuditOptions = {
+  /** Heard after every slice of events; `pass` of `passes` reads all of them once more. */
+  readonly onProgress?: (progress: { events: number; pass: number; passes: number }) => void;
+  /** Rows recomputed in one pass: memory against time. */
+  readonly rowsPerPass?: number;
+};
+
 /**
- * Recomputes everything that is derived from events (identities, rollups, accumulators, postings, balances, runs) from the
- * stored events and their ratings, in one snapshot, and reports every difference. It takes no lock that ingest needs.
+ * Recomputes what the environment's tables should hold from its raw events and their ratings, and reports every difference.
+ * It reads one snapshot of the database and takes no lock that a writer waits for.
  */
 export async function auditEnvironment(
   database: Database,
   environmentId: number,
-  onProgress: (events: number) => void = () => undefined,
+  options: AuditOptions = {},
 ): Promise<AuditReport> {
+  const client = await database.pool.connect();
   const startedAt = performance.now();
-  return database.transaction(async (client) => {
-    await client.query('set transaction isolation level repeatable read, read only');
-    await client.query("set local statement_timeout = '10min'");
+  let isEnded = false;
+  try {
+    await client.query('begin isolation level repeatable read read only');
+    // A large environment takes longer than any request of a user may.
+    await client.query(`set local statement_timeout = 0`);
     await client.query('set local idle_in_transaction_session_timeout = 0');
-    const differences = new Differences();
-    const catalog = await loadSnapshot(client, environmentId);
-    const expected = new ExpectedState({
-      catalog,
-      voided: await voidedIdentities(client, environmentId),
-      timeZones: await timeZones(client, environmentId),
-      receivables: await receivables(client, environmentId),
-    });
-    const cursor = new CursorReader(client, environmentId);
-    for await (const block of cursor.blocks(differences)) {
-      await checkIdentities(client, block, differences);
-      for (const stored of block) expected.add(stored, await targetOf(client, environmentId, stored));
-      onProgress(expected.events);
-    }
-    const rollups =
-      (await compareUsage(client, environmentId, expected, differences)) +
-      (await compareMeters(client, environmentId, catalog, expected, differences));
-    await compareRuns(client, environmentId, expected, differences);
-    const accumulators = await compareBuckets(client, environmentId, catalog, expected, differences);
-    const postings = await compareLedger(client, environmentId, expected, differences);
-    return {
-      events: expected.events,
-      blocks: cursor.count,
-      accumulators,
-      postings,
-      rollups,
-      difference_count: differences.count,
-      differences: differences.list,
-      duration_ms: Math.round(performance.now() - startedAt),
-    };
-  });
+    const report = await auditSnapshot(client, environmentId, options);
+    await client.query('commit');
+    isEnded = true;
+    return { ...report, duration_ms: Math.round(performance.now() - startedAt) };
+  } finally {
+    // What is left of a failed audit goes with its connection: there is nothing to keep of a read-only transaction.
+    client.release(!isEnded);
+  }
 }
 
-async function voidedIdentities(client: Client, environmentId: number): Promise<Set<string>> {
-  const result = await client.query<{ target: string }>(
-    'select target from event_void where environment_id = $1 and applied_at is not null',
-    [environmentId],
-  );
-  return new Set(result.rows.map((row) => row.target.replaceAll('-', '')));
-}
-
-async function timeZones(client: Client, environmentId: number): Promise<Map<number, string>> {
-  const result = await client.query<{ id: bigint; time_zone: string }>(
-    `select id, time_zone from customer where environment_id = $1 and time_zone <> 'UTC'`,
-    [environmentId],
-  );
-  return new Map(result.rows.map((row) => [Number(row.id), row.time_zone]));
-}
-
-async function receivables(client: Client, environmentId: number): Promise<Set<number>> {
-  const result = await client.query<{ id: bigint }>(
-    `select id from account where environment_id = $1 and kind = 'receivable'`,
-    [environmentId],
-  );
-  return new Set(result.rows.map((row) => Number(row.id)));
-}
-
-async function targetOf(client: Client, environmentId: number, stored: StoredEvent): Promise<StoredEvent | undefined> {
-  const { event, rating } = stored;
-  if (event.type !== VOID_TYPE || (rating.quantities.length === 0 && rating.lines.length === 0)) return undefined;
-  return findStoredEvent(
-    client,
-    environmentId,
-    eventIdentity(environmentId, String(event.data.source), String(event.data.id)),
-  );
-}
-
-type IdentityRow = { key: string; body: string; block_id: bigint; position: number };
-
-/** Every event has its identity, with its body's hash, and it names the place where the event is. */
-async function checkIdentities(
+async function auditSnapshot(
   client: Client,
-  events: readonly StoredEvent[],
-  differences: Differences,
-): Promise<void> {
-  const result = await client.query<IdentityRow>({
-    name: 'audit_identities',
-    text: `select encode(uuid_send(key), 'hex') as key, encode(uuid_send(body), 'hex') as body, block_id, position
-      from identity where key = any($1::uuid[])`,
-    values: [uuidArray(events.map(({ event }) => event.identity))],
-  });
-  const rows = new Map(result.rows.map((row) => [row.key, row]));
-  for (const { event, blockId, position } of events) {
-    const name = `${event.source}/${event.id}`;
-    const row = rows.get(event.identity);
-    const expected = `body ${event.bodyHash} at ${blockId}/${position}`;
-    const found = row === undefined ? 'none' : `body ${row.body} at ${row.block_id}/${row.position}`;
-    if (expected !== found) differences.add('identity', name, expected, found);
+  environmentId: number,
+  options: AuditOptions,
+): Promise<Omit<AuditReport, 'duration_ms'>> {
+  const differences = new Differences();
+  const counts: Counts = { events: 0, blocks: 0 };
+  let [accumulators, rollups] = [0, 0];
+  const catalog = await loadAuditCatalog(client, environmentId);
+  const parts = await partitions(client, environmentId, options.rowsPerPass ?? ROWS_PER_PASS);
+  for (const part of parts) {
+    const pass = new Pass(client, environmentId, catalog, part, differences);
+    await pass.fold(counts, (events) => options.onProgress?.({ events, pass: part.index + 1, passes: parts.length }));
+    const compared = await pass.compare();
+    accumulators += compared.accumulators;
+    rollups += compared.rollups;
+  }
+  await checkIdentityCounts(client, environmentId, differences);
+  await checkLedger(client, environmentId, differences);
+  const postings = await countOf(client, 'posting', environmentId);
+  const { listed, total } = differences;
+  return { ...counts, accumulators, postings, rollups, differences: listed, difference_count: total };
+}
+
+async function countOf(
+  client: Client,
+  what: 'posting' | 'event_void',
+  environmentId: number,
+  where = 'true',
+): Promise<number> {
+  const result = await client.query<{ count: bigint }>(
+    `select count(*) as count from ${what} where environment_id = $1 and ${where}`,
+    [environmentId],
+  );
+  return Number(result.rows[0]?.count ?? 0n);
+}
+
+/** One reading of all blocks, for one part of the customers and runs. */
+class Pass {
+  readonly #client: Client;
+  readonly #environmentId: number;
+  readonly #catalog: AuditCatalog;
+  readonly #part: Partition;
+  readonly #differences: Differences;
+  readonly #expected: Expected = emptyExpected();
+  readonly #sets = new DimensionSets();
+
+  constructor(client: Client, environmentId: number, catalog: AuditCatalog, part: Partition, differences: Differences) {
+    this.#client = client;
+    this.#environmentId = environmentId;
+    this.#catalog = catalog;
+    this.#part = part;
+    this.#differences = differences;
+  }
+
+  async fold(counts: Counts, onSlice: (events: number) => void): Promise<void> {
+    const isFirst = this.#part.index === 0;
+    const voids = await countOf(this.#client, 'event_void', this.#environmentId, 'applied_at is not null');
+    const resolver = new VoidResolver(
+      this.#client,
+      this.#environmentId,
+      isFirst ? this.#differences : undefined,
+      voids > 0,
+    );
+    let seen = 0;
+    for await (const slice of readBlocks(this.#client, this.#environmentId, this.#part, this.#differences, counts)) {
+      if (isFirst) await checkIdentities(this.#client, slice, this.#differences);
+      for (const one of await resolver.resolve(slice)) this.#add(one);
+      seen += slice.length;
+      onSlice(seen);
+    }
+    if (isFirst && resolver.carriedOut !== voids)
+      this.#differences.add('void', 'all', `${voids} voids carried out`, `${resolver.carriedOut}`);
+  }
+
+  #add(one: AuditedEvent): void {
+    const origin = one.target ?? one;
+    const runId = origin.event.data.run_id;
+    if (typeof runId === 'string' && hasRun(this.#part, runId)) foldRun(this.#expected, one, runId);
+    if (!hasCustomer(this.#part, one.rating.customer ?? 0)) return;
+    const counted = prepareEvent(origin.event, this.#catalog.snapshot);
+    foldUsage(this.#expected, one, counted, this.#sets);
+    foldContributions(this.#expected, one, counted, this.#catalog, this.#sets);
+    foldCharges(this.#expected, one, counted, this.#catalog, this.#differences);
+  }
+
+  async compare(): Promise<{ accumulators: number; rollups: number }> {
+    const where = [this.#client, this.#environmentId, this.#part, this.#expected] as const;
+    const accumulators = await compareAccumulators(...where, this.#differences);
+    await comparePostings(...where, this.#differences);
+    const rollups =
+      (await compareUsage(...where, this.#differences)) +
+      (await compareMeters(...where, this.#catalog, this.#differences)) +
+      (await compareRuns(...where, this.#differences));
+    return { accumulators, rollups };
   }
 }

@@ -1,98 +1,166 @@
-import { type Decimal, decimal } from '@ergon/exact';
+import { type Decimal, decimal, equals, toText, ZERO } from '@ergon/exact';
 import { ROLLUP_METERS } from '../catalog/built-in-meters.ts';
-import type { CatalogSnapshot } from '../catalog/snapshot.ts';
-import { microsFromPostgres } from '../event/instant.ts';
-import type { Client } from '../store/database.ts';
-import type { Differences } from './differences.ts';
-import type { ExpectedState } from './expected-state.ts';
-import { pages } from './pages.ts';
+import type { Queryable } from '../store/database.ts';
+import type { AuditCatalog } from './audit-catalog.ts';
+import { cursorRows } from './cursor-rows.ts';
+import type { Difference, Differences } from './differences.ts';
+import type { Expected, MeterSums } from './expected.ts';
+import { RUN_SUMS } from './fold-runs.ts';
+import { hasRun, type Partition } from './partition.ts';
 
-type UsageRow = { customer_id: bigint; minute: string; dimension_set_id: string } & Record<string, unknown>;
+const MINUTE = '(extract(epoch from minute) / 60)::int8';
+const SET = `replace(dimension_set_id::text, '-', '')`;
+const OF_PARTITION = 'environment_id = $1 and customer_id % $2::int8 = $3::int8';
 
-/** Every row of usage_rollup against the sums of the events; returns how many there are. */
+type Row = Readonly<Record<string, string | bigint | null>>;
+
+/** Compares columns that are sums, where null, absent and zero are one: nothing was metered. */
+function compareSums(
+  differences: Differences,
+  kind: Difference['kind'],
+  key: string,
+  names: readonly string[],
+  expected: (name: string, index: number) => Decimal | undefined,
+  found: Row | undefined,
+): void {
+  names.forEach((name, index) => {
+    const want = expected(name, index) ?? ZERO;
+    const text = found?.[name];
+    const have = text === null || text === undefined ? ZERO : decimal(String(text));
+    if (!equals(want, have)) differences.add(kind, `${key} ${name}`, toText(want), toText(have));
+  });
+}
+
+/** @returns rows compared. */
 export async function compareUsage(
-  client: Client,
+  db: Queryable,
   environmentId: number,
-  expected: ExpectedState,
+  partition: Partition,
+  expected: Expected,
   differences: Differences,
 ): Promise<number> {
-  const columns = ROLLUP_METERS.map((meter) => `${meter.column}::text`).join(', ');
-  const seen = new Set<string>();
-  const statement = `select customer_id, minute, dimension_set_id, ${columns} from usage_rollup where environment_id = ${environmentId}`;
-  for await (const row of pages<UsageRow>(client, statement)) {
-    const key = `${row.customer_id}|${microsFromPostgres(row.minute)}|${row.dimension_set_id.replaceAll('-', '')}`;
-    seen.add(key);
-    const sums = expected.usage.get(key);
-    for (const { key: meter, column } of ROLLUP_METERS) {
-      const found = column === null ? null : row[column];
-      differences.number('usage rollup', `${key}|${meter}`, sums?.get(meter), typeof found === 'string' ? found : null);
-    }
+  const columns = ROLLUP_METERS.map((meter) => meter.column ?? meter.key);
+  const rows = cursorRows<Row & { key: string }>(
+    db,
+    'audit_usage',
+    `select customer_id || '|' || ${MINUTE} || '|' || ${SET} as key, ${columns.join(', ')}
+     from usage_rollup where ${OF_PARTITION}`,
+    [environmentId, partition.count, partition.index],
+  );
+  let count = 0;
+  for await (const row of rows) {
+    count += 1;
+    const sums = expected.usage.get(row.key);
+    expected.usage.delete(row.key);
+    compareSums(differences, 'usage rollup', row.key, columns, (_, index) => sums?.[index], row);
   }
-  for (const key of expected.usage.keys()) if (!seen.has(key)) differences.add('usage rollup', key, 'a row', 'none');
-  return seen.size;
+  for (const [key, sums] of expected.usage)
+    compareSums(differences, 'usage rollup', key, columns, (_, index) => sums[index], undefined);
+  return count;
 }
 
-type MeterRow = {
-  meter_id: bigint;
-  customer_id: bigint;
-  minute: string;
-  dimension_set_id: string;
-  event_count: bigint;
-  total: string | null;
-  least: string | null;
-  greatest: string | null;
-  latest: string | null;
-  values: bigint;
-};
-
-/** Every row of meter_rollup whose meter is in the catalog; returns how many there are. */
+/** @returns rows compared. */
 export async function compareMeters(
-  client: Client,
+  db: Queryable,
   environmentId: number,
-  catalog: CatalogSnapshot,
-  expected: ExpectedState,
+  partition: Partition,
+  expected: Expected,
+  catalog: AuditCatalog,
   differences: Differences,
 ): Promise<number> {
-  const known = new Map(catalog.meters.map((meter) => [String(meter.id), meter.key]));
-  const seen = new Set<string>();
-  const statement = `select r.meter_id, r.customer_id, r.minute, r.dimension_set_id, r.event_count, r.total, r.least, r.greatest, r.latest,
-      (select count(*) from meter_value v where v.environment_id = r.environment_id and v.meter_id = r.meter_id
-        and v.customer_id = r.customer_id and v.minute = r.minute and v.dimension_set_id = r.dimension_set_id) as values
-    from meter_rollup r where r.environment_id = ${environmentId}`;
-  for await (const row of pages<MeterRow>(client, statement)) {
-    const meter = known.get(String(row.meter_id));
-    if (meter === undefined) continue;
-    const key = `${row.meter_id}|${row.customer_id}|${microsFromPostgres(row.minute)}|${row.dimension_set_id.replaceAll('-', '')}`;
-    seen.add(key);
-    const sums = expected.meters.get(key);
-    const check = (name: string, want: Decimal | undefined, found: string | null): void =>
-      differences.number('meter rollup', `${meter}|${key}|${name}`, want, found);
-    check('event_count', decimal(sums?.count ?? 0), String(row.event_count));
-    check('total', sums?.total, row.total);
-    check('least', sums?.least, row.least);
-    check('greatest', sums?.greatest, row.greatest);
-    check('latest', sums?.latest, row.latest);
-    check('values', decimal(sums?.values.size ?? 0), String(row.values));
+  const name = `meter_id || '|' || customer_id || '|' || ${MINUTE} || '|' || ${SET}`;
+  const where = [environmentId, partition.count, partition.index];
+  type Found = Row & { key: string; latest_order: string | null; event_count: bigint };
+  const rows = cursorRows<Found>(
+    db,
+    'audit_meters',
+    `select ${name} as key, event_count, total, least, greatest, latest, latest_order, moment
+     from meter_rollup where ${OF_PARTITION}`,
+    where,
+  );
+  let count = 0;
+  for await (const row of rows) {
+    count += 1;
+    const sums = expected.meters.get(row.key);
+    expected.meters.delete(row.key);
+    if (isUnclear(expected, catalog, row.key)) continue;
+    const [want, have] = [meterText(sums), foundText(row)];
+    if (want !== have) differences.add('meter rollup', row.key, want, have);
   }
-  for (const key of expected.meters.keys()) if (!seen.has(key)) differences.add('meter rollup', key, 'a row', 'none');
-  return seen.size;
+  for (const [key, sums] of expected.meters)
+    if (!isUnclear(expected, catalog, key)) differences.add('meter rollup', key, meterText(sums), 'no row');
+  const values = cursorRows<{ key: string }>(
+    db,
+    'audit_values',
+    `select ${name} || '|' || replace(value::text, '-', '') as key from meter_value where ${OF_PARTITION}`,
+    where,
+  );
+  for await (const { key } of values) {
+    if (!expected.values.delete(key) && !isUnclear(expected, catalog, key))
+      differences.add('meter rollup', key, 'no row', 'a row');
+  }
+  for (const key of expected.values)
+    if (!isUnclear(expected, catalog, key)) differences.add('meter rollup', key, 'a row', 'no row');
+  return count;
 }
 
-const RUN_COLUMNS = ['requests', 'errors', 'retries', 'tool_calls', 'charge', 'provider_cost'] as const;
+/** A meter that was archived before a void keeps what it had, and one archived after it does not: both are right. */
+function isUnclear(expected: Expected, catalog: AuditCatalog, key: string): boolean {
+  const [meter = '', customer = '', minute = ''] = key.split('|');
+  return catalog.archived.has(Number(meter)) && expected.voidedCells.has(`${customer}|${minute}`);
+}
 
+function meterText(sums: MeterSums | undefined): string {
+  if (sums === undefined) return 'no row';
+  const { count, total, least, greatest, latest, order, moment } = sums;
+  return described([String(count), ...[total, least, greatest, latest].map(text), order ?? null, text(moment)]);
+}
+
+function foundText(row: Row): string {
+  const numbers = ['total', 'least', 'greatest', 'latest'].map((name) => normal(row[name]));
+  return described([String(row.event_count), ...numbers, textOf(row.latest_order), normal(row.moment)]);
+}
+
+function described([count, total, least, greatest, latest, order, moment]: readonly (string | null)[]): string {
+  return JSON.stringify({ count, total, least, greatest, latest, order, moment });
+}
+
+function text(value: Decimal | undefined): string | null {
+  return value === undefined ? null : toText(value);
+}
+
+function textOf(value: string | bigint | null | undefined): string | null {
+  return value === null || value === undefined ? null : String(value);
+}
+
+function normal(value: string | bigint | null | undefined): string | null {
+  const plain = textOf(value);
+  return plain === null ? null : toText(decimal(plain));
+}
+
+/** @returns rows compared. */
 export async function compareRuns(
-  client: Client,
+  db: Queryable,
   environmentId: number,
-  expected: ExpectedState,
+  partition: Partition,
+  expected: Expected,
   differences: Differences,
-): Promise<void> {
-  const seen = new Set<string>();
-  const statement = `select id, ${RUN_COLUMNS.map((name) => `${name}::text`).join(', ')} from run where environment_id = ${environmentId}`;
-  for await (const row of pages<{ id: string } & Record<(typeof RUN_COLUMNS)[number], string>>(client, statement)) {
-    for (const name of RUN_COLUMNS) {
-      seen.add(`${row.id}|${name}`);
-      differences.number('run', `${row.id}|${name}`, expected.runs.get(`${row.id}|${name}`), row[name]);
-    }
+): Promise<number> {
+  const rows = cursorRows<Row & { id: string }>(
+    db,
+    'audit_runs',
+    `select id, ${RUN_SUMS.join(', ')} from run where environment_id = $1`,
+    [environmentId],
+  );
+  let count = 0;
+  for await (const row of rows) {
+    if (!hasRun(partition, row.id)) continue;
+    count += 1;
+    const sums = expected.runs.get(row.id);
+    expected.runs.delete(row.id);
+    compareSums(differences, 'run', row.id, RUN_SUMS, (name) => sums?.get(name), row);
   }
-  for (const key of expected.runs.keys()) if (!seen.has(key)) differences.add('run', key, 'a row', 'none');
+  for (const [id, sums] of expected.runs)
+    compareSums(differences, 'run', id, RUN_SUMS, (name) => sums.get(name), undefined);
+  return count;
 }

@@ -1,2 +1,2 @@
 export { auditEnvironment } from './audit-environment.ts';
-export { registerAuditRoutes } from './routes.ts';
+export { registerAuditRoutes } from './audit-route.ts';

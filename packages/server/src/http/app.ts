@@ -44,8 +44,8 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerCatalogRoutes(app, services);
   registerLedgerRoutes(app, services);
   registerReportRoutes(app, services);
-  registerAuditRoutes(app, services);
   registerAccessRoutes(app, services);
+  registerAuditRoutes(app, services);
   registerReference(app, services);
   answerProblems(app, services);
   return app;

@@ -1,0 +1,76 @@
+import type { Queryable } from '../store/database.ts';
+import { cursorRows } from './cursor-rows.ts';
+import type { Difference, Differences } from './differences.ts';
+
+type Row = { key: string; expected: string; found: string };
+
+/** Rules that the ledger's own tables must keep among themselves; each query lists what breaks one. */
+const RULES: readonly { readonly kind: Difference['kind']; readonly text: string }[] = [
+  {
+    // A balance is the fold of its postings: what was credited less what was debited.
+    kind: 'balance',
+    text: `select 'account ' || coalesce(a.id, m.id) as key, coalesce(m.folded, 0)::text as expected,
+        coalesce(a.balance::text, 'no account') as found
+      from (select id, balance, customer_id from account where environment_id = $1) a
+        full join (
+          select id, sum(amount) as folded from (
+            select credit_account_id as id, amount from posting where environment_id = $1
+            union all select debit_account_id, -amount from posting where environment_id = $1) moved group by id
+        ) m on m.id = a.id
+      where a.id is null or (a.customer_id is not null and a.balance is distinct from coalesce(m.folded, 0))`,
+  },
+  {
+    kind: 'balance',
+    text: `select 'account ' || id as key, case kind when 'receivable' then 'at most 0' else 'at least 0' end as expected,
+        balance::text as found
+      from account where environment_id = $1
+        and ((kind in ('grant', 'customer_credit') and balance < 0) or (kind = 'receivable' and balance > 0))`,
+  },
+  {
+    // Each kind of posting runs between its own kinds of account, of one currency, and those of a customer are the posting's.
+    kind: 'posting',
+    text: `select 'posting ' || p.id as key, 'accounts of a ' || p.kind as expected,
+        coalesce(d.kind, 'none') || ' ' || coalesce(d.currency, '') || ' to ' || coalesce(c.kind, 'none') || ' ' || coalesce(c.currency, '') as found
+      from posting p
+        left join account d on d.environment_id = $1 and d.id = p.debit_account_id
+        left join account c on c.environment_id = $1 and c.id = p.credit_account_id
+      where p.environment_id = $1 and (case p.kind
+          when 'usage' then d.kind in ('grant', 'receivable') and c.kind = 'revenue'
+          when 'reversal' then d.kind = 'revenue' and c.kind in ('grant', 'receivable', 'customer_credit')
+          when 'grant' then d.kind in ('paid_in', 'promotion') and c.kind = 'grant'
+          when 'expiry' then d.kind = 'grant' and c.kind = 'breakage'
+          when 'void_grant' then d.kind = 'grant' and c.kind in ('paid_in', 'promotion') end
+        and d.currency = p.currency and c.currency = p.currency
+        and coalesce(d.customer_id, p.customer_id) = p.customer_id
+        and coalesce(c.customer_id, p.customer_id) = p.customer_id) is not true`,
+  },
+  {
+    kind: 'grant',
+    text: `select 'grant ' || coalesce(g.account_id, p.id) as key, coalesce(p.amount, 0)::text as expected,
+        coalesce(g.amount::text, 'no grant') as found
+      from (select account_id, amount from credit_grant where environment_id = $1) g
+        full join (select credit_account_id as id, sum(amount) as amount from posting
+          where environment_id = $1 and kind = 'grant' group by 1) p on p.id = g.account_id
+      where g.amount is distinct from p.amount`,
+  },
+  {
+    kind: 'grant',
+    text: `select 'account ' || a.id as key, 'a grant' as expected, 'none' as found
+      from account a where a.environment_id = $1 and a.kind = 'grant' and not exists (
+        select from credit_grant g where g.environment_id = $1 and g.account_id = a.id)`,
+  },
+  {
+    kind: 'dimension set',
+    text: `select r.id::text as key, 'a row' as expected, 'no row' as found
+      from (select dimension_set_id as id from usage_rollup where environment_id = $1
+            union select dimension_set_id from meter_rollup where environment_id = $1) r
+      where not exists (select from dimension_set d where d.environment_id = $1 and d.id = r.id)`,
+  },
+];
+
+export async function checkLedger(db: Queryable, environmentId: number, differences: Differences): Promise<void> {
+  for (const { kind, text } of RULES) {
+    for await (const row of cursorRows<Row>(db, 'audit_rule', text, [environmentId]))
+      differences.add(kind, row.key, row.expected, row.found);
+  }
+}
