@@ -182,6 +182,15 @@ test('a void waits for an event that has not come, applies once when it comes, a
   expect(await owed('waiter')).toBe('0.070000000000');
 });
 
+test('the audit log names who voided what', async () => {
+  await send(call('logged', 'logged', { input: 1 }));
+  await send({ id: 'logged-void', type: 'event.void', data: { source: 'api', id: 'logged' } });
+  const { body } = await api('GET', '/v1/audit_log?limit=1000');
+  const entries = body.data as { action: string; target: string; actor: string }[];
+  const actor = key.split('_')[1];
+  expect(entries).toContainEqual(expect.objectContaining({ action: 'event.void', target: 'api/logged', actor }));
+});
+
 test('replace is a void and a new event in one request', async () => {
   await send(call('r1', 'replacer', { input: 900 }));
   await send([

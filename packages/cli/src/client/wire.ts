@@ -161,6 +161,8 @@ export type AuditReport = {
   readonly accumulators: number | string;
   readonly postings: number | string;
   readonly rollups: number | string;
+  /** Listed are at most 1,000 of them. */
+  readonly difference_count?: number;
   readonly differences: readonly {
     readonly kind: string;
     readonly key: unknown;

@@ -13,6 +13,8 @@ export type IngestRequest = {
   readonly receivedAt: number;
   readonly oldest: number;
   readonly mayVoid: boolean;
+  /** Id of the key that sent it. */
+  readonly actor: string;
 };
 
 export type EventResult = {
@@ -65,7 +67,7 @@ export async function ingest(groupCommit: GroupCommit, request: IngestRequest): 
     hasVoid ||= event.type === VOID_TYPE;
     events.push(event);
   });
-  const pending: PendingRequest = { events, fates: [], warnings: [], hasVoid };
+  const pending: PendingRequest = { events, fates: [], warnings: [], actor: request.actor, hasVoid };
   if (events.length > 0) {
     const outcome = await groupCommit.submit(request.environmentId, pending);
     if (!outcome.ok) return { ok: false, failure: outcome.failure };

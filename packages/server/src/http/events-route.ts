@@ -47,6 +47,7 @@ async function record(
     receivedAt,
     oldest: principal.scopes.has('events:backfill') ? 0 : receivedAt - services.lateDays * DAY_MICROS,
     mayVoid: principal.scopes.has('events:void'),
+    actor: principal.keyId,
   });
   if (!outcome.ok) throw new ProblemError(problemOf(outcome, services, requestId));
   const { answer } = outcome;

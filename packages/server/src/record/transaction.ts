@@ -3,6 +3,7 @@ import { billingMonth } from '../catalog/billing-month.ts';
 import { type BilledCustomer, resolveCustomers } from '../catalog/customers.ts';
 import { type CatalogSnapshot, DEFAULT_CARD, loadSnapshot, versionAt } from '../catalog/snapshot.ts';
 import { type Claim, claimIdentities } from '../identity/index.ts';
+import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
 import { textArray } from '../store/pg-arrays.ts';
 import type { Attributed } from './attributed.ts';
@@ -65,7 +66,13 @@ async function recordEvents(context: GroupContext, requests: readonly PendingReq
   const identities = fresh.flatMap((event) => event?.event.identity ?? []);
   const voids = await waitingVoids(context.client, context.environmentId, identities, context.now);
   if (voids.length === 0) return;
-  const own: PendingRequest = { events: voids.map((one) => one.event), fates: [], warnings: [], hasVoid: false };
+  const own: PendingRequest = {
+    events: voids.map((one) => one.event),
+    fates: [],
+    warnings: [],
+    actor: 'system',
+    hasVoid: false,
+  };
   await recordVoids(context, [own]);
 }
 
@@ -85,6 +92,13 @@ async function recordVoids(context: GroupContext, requests: readonly PendingRequ
     const warnings = requests[request]?.warnings ?? [];
     const voiding = voidRequest(environmentId, event);
     const { isNew } = await registerVoid(client, environmentId, voiding, now);
+    await recordAction(client, {
+      environmentId,
+      actor: requests[request]?.actor ?? 'system',
+      action: 'event.void',
+      target: `${String(event.data.source)}/${String(event.data.id)}`,
+      detail: { source: event.source, id: event.id },
+    });
     attributed.push(await attributeVoid(client, environmentId, catalog, voiding, isNew, warnings));
   }
   await writeBlock({ ...context, catalog, blockId: claim.blockId }, attributed);

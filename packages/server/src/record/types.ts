@@ -8,6 +8,8 @@ export type PendingRequest = {
   /** Fate of each event, in the order of `events`; filled before the commit, read after it. */
   readonly fates: EventFate[];
   readonly warnings: IngestWarning[];
+  /** Id of the key that sent it: the audit log names who voided what. */
+  readonly actor: string;
   /** True when an event of the request voids another: such a request runs alone under the exclusive lock. */
   readonly hasVoid: boolean;
 };

@@ -141,11 +141,13 @@ class BlockSums {
     const customerId = one.customer?.id ?? NOBODY;
     const { currency, cost: recordedCost } = stored.rating;
     const recorded: PreparedEvent = { ...prepared, quantities: recordedQuantities(stored.rating) };
-    const set = services.dimensionSets.usage(prepared.dimensions, currency ?? undefined);
-    this.#use(set);
     const cost = recordedCost === null ? null : decimal(recordedCost[0]);
     const charge = stored.rating.lines.length > 0 ? rated.charge : null;
-    this.#rollups.addUsage(recorded, customerId, set.id, { charge, providerCost: cost }, -1);
+    if (recorded.quantities.length > 0 || charge !== null) {
+      const set = services.dimensionSets.usage(prepared.dimensions, currency ?? undefined);
+      this.#use(set);
+      this.#rollups.addUsage(recorded, customerId, set.id, { charge, providerCost: cost }, -1);
+    }
     this.#runs.add(recorded, customerId, rated.charge, currency ?? undefined, cost, -1);
     return {
       quantities: recorded.quantities.map(({ meter, quantity }) => ({ meter, quantity: negate(quantity) })),
