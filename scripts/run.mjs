@@ -1,5 +1,6 @@
 // npm start, npm test and their like on a fresh clone: installs what is missing, then runs the command with Node 24.
 // Plain JavaScript for any Node from 20 on.
+// The scripts of package.json `exec` this file: a shell between npm and it would swallow the signal that npm passes on.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
