@@ -1,4 +1,7 @@
-/** RFC 9457 problem details. One table maps each code to its status and title; /docs/problems has a paragraph for each (reference/problem-paragraphs.ts). */
+/**
+ * RFC 9457 problem details. One table maps each code to its status and title; /docs/problems has a paragraph for each
+ * (reference/problem-paragraphs.ts).
+ */
 export const PROBLEMS = {
   malformed_json: { status: 400, title: 'The body is not JSON' },
   undecodable_body: { status: 400, title: 'The body cannot be decoded' },
