@@ -48,6 +48,10 @@ export function openDatabase(config: DatabaseConfig, onIdleError: (error: Error)
       '-c timezone=UTC -c datestyle=ISO -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c jit=off',
   });
   pool.on('error', onIdleError);
+  // The pool hears only idle connections. One that breaks between two statements of a transaction would end the process.
+  pool.on('connect', (client) => {
+    client.on('error', onIdleError);
+  });
   return {
     pool,
     transaction: (work) => inTransaction(pool, work),
