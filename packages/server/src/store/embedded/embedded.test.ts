@@ -135,6 +135,19 @@ describe('the embedded PostgreSQL', () => {
     bystander.kill();
   });
 
+  test('lock files that a killed server left empty do not block the start', async () => {
+    const server = await start();
+    await ask(server, 'create table kept as select 5 as answer');
+    await server.stop();
+    const cluster = join(home, 'data', 'postgres');
+    const owner = statSync(cluster);
+    for (const file of [join(cluster, 'postmaster.pid'), join(server.connection.host, '.s.PGSQL.5432.lock')]) {
+      writeFileSync(file, '', { mode: 0o600 });
+      chownSync(file, owner.uid, owner.gid);
+    }
+    expect(await ask(await start(), 'select answer from kept')).toEqual([{ answer: 5 }]);
+  });
+
   test('a data directory of another version is refused, untouched', async () => {
     const server = await start();
     await server.stop();

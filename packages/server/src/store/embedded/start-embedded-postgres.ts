@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { type Binaries, runnableBinaries } from './binaries.ts';
 import { createCluster, SUPERUSER } from './cluster.ts';
+import { removeEmptyLocks } from './empty-locks.ts';
 import { clusterPathFor, databaseIdentity, type Identity, spawnAs } from './identity.ts';
 import { LaunchError } from './launch-error.ts';
 import type { Log } from './log.ts';
@@ -136,6 +137,7 @@ async function startOrAdopt(launch: Launch, attemptsMax: number): Promise<Runnin
     const known = readPostmaster(launch.clusterDir);
     const isAlive = known !== undefined && isPostmasterOf(known.pid, launch.clusterDir, launch.identity);
     if (known !== undefined && !isAlive) disownStalePid(launch.clusterDir, known, launch.identity);
+    if (!isAlive) removeEmptyLocks(launch.clusterDir, launch.socketDir, PORT, launch.identity);
     const candidate = isAlive ? adopt(known.pid, launch) : await launchServer(launch);
     if (await answers(candidate, launch)) {
       launch.log.info(
