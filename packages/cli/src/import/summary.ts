@@ -1,5 +1,5 @@
 import type { CliIo } from '../io.ts';
-import { plural, withGroups } from '../print/number.ts';
+import { amount, plural, withGroups } from '../print/number.ts';
 import { createStyle } from '../print/style.ts';
 import { printPairs } from '../print/table.ts';
 import type { ConflictSummary } from './explain-conflicts.ts';
@@ -111,6 +111,11 @@ function toJson(summary: ImportSummary): unknown {
   };
 }
 
+function listPrice({ cost }: DryRun): string {
+  const missing = Object.entries(cost.unpriced).map(([model, count]) => `${model} (${withGroups(count)})`);
+  return `${amount(cost.amount)} USD, ${cost.source}${missing.length > 0 ? `; without a price: ${missing.join(', ')}` : ''}`;
+}
+
 type Preview = DryRun & { readonly notes: readonly string[]; readonly issues: readonly string[] };
 
 export function printDryRun(io: CliIo, found: Preview, isJson: boolean): void {
@@ -134,6 +139,7 @@ export function printDryRun(io: CliIo, found: Preview, isJson: boolean): void {
     ['types', list(found.types)],
     ['models', list(found.models)],
     ...Object.entries(found.tokens).map(([name, count]) => [`${name} tokens`, withGroups(count)] as const),
+    ...(Object.keys(found.tokens).length > 0 ? [['list price', listPrice(found)] as const] : []),
   ];
   printPairs(
     io,

@@ -12,6 +12,11 @@ export type AgentCall = {
   readonly record: UsageRecord;
   readonly cwd?: string;
   readonly gitBranch?: string;
+  readonly gitCommit?: string;
+  /** Address of the repository, where the log names it. */
+  readonly repository?: string;
+  /** What the agent itself calls the project, where it names no directory (Gemini CLI: a hash of its path). */
+  readonly project?: string;
   /** Version of the agent program. */
   readonly version?: string;
   /** The subagent that made the call; absent for the main thread. */
