@@ -26,6 +26,8 @@ export const LIMITS = {
   inFlightBytesMax: 128 * 1024 * 1024,
   /** Conflicts kept for people to look at, per environment. */
   conflictLogMax: 10_000,
+  /** Warnings of one ingest answer: a sender's mistake is mostly the same for every event. */
+  warningsMax: 100,
   /** Rows of one answer page. */
   pageSizeMax: 1_000,
   /** Event blocks one list request may decode before it answers with a cursor. */

@@ -13,6 +13,7 @@ import { type Job, startJobs } from './jobs.ts';
 import { expireGrants } from './ledger/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { GroupCommit } from './record/group-commit.ts';
+import { forgetFindings } from './quality/index.ts';
 import { recordServices } from './record/services.ts';
 import type { CostSource } from './record/record-services.ts';
 import { type Database, openDatabase } from './store/database.ts';
@@ -101,6 +102,7 @@ function backgroundJobs({ database, record, now }: AppServices): Job[] {
       },
     },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
+    { name: 'old findings', everyMs: 3_600_000, run: () => forgetFindings(database.pool, now()) },
     { name: 'kept answers', everyMs: 3_600_000, run: () => forgetAnswers(database) },
   ];
 }

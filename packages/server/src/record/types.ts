@@ -14,7 +14,12 @@ export type PendingRequest = {
   readonly hasVoid: boolean;
 };
 
-export type IngestWarning = { readonly index: number; readonly code: string; readonly detail: string };
+export type IngestWarning = {
+  /** Position in the request of the event that shows it; absent where it is about more than one. */
+  readonly index?: number;
+  readonly code: string;
+  readonly detail: string;
+};
 
 /** What the transaction made of one event: kept beside it, so that every amount can be explained as it came about. */
 export type EventRating = {
