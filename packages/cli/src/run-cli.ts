@@ -5,6 +5,7 @@ import type { CommandContext, GlobalOptions } from './command-context.ts';
 import { addCatalogCommands } from './commands/catalog.ts';
 import { addEventCommands } from './commands/events.ts';
 import { addKeyCommands } from './commands/keys.ts';
+import { addDataQualityCommand } from './commands/data-quality.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServerCommands } from './commands/server.ts';
 import { addUsageCommand } from './commands/usage.ts';
@@ -59,6 +60,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCo
   addServerCommands(program, context);
   addImportCommand(program, context);
   addUsageCommand(program, context);
+  addDataQualityCommand(program, context);
   addEventCommands(program, context);
   addRunCommand(program, context);
   addWalletCommands(program, context);

@@ -12,6 +12,7 @@ import type {
   LedgerEntry,
   Meter,
   Page,
+  QualityFinding,
   RateCard,
   Run,
   UsageReport,
@@ -29,6 +30,7 @@ export type Api = {
   readonly usage: (query: Query) => Promise<UsageReport>;
   readonly listMeters: () => Promise<Page<Meter>>;
   readonly listCustomers: (query: Query) => Promise<Page<Customer>>;
+  readonly listDataQuality: (customer: string, query: Query) => Promise<Page<QualityFinding>>;
   readonly listWallets: (customer: string) => Promise<Page<Wallet>>;
   readonly getWallet: (customer: string, wallet: string) => Promise<Wallet>;
   readonly createGrant: (customer: string, wallet: string, grant: unknown, idempotencyKey: string) => Promise<Grant>;
@@ -58,6 +60,7 @@ export function createApi(client: Client): Api {
     usage: (query) => call('GET', '/v1/usage', { query }),
     listMeters: () => call('GET', '/v1/meters', {}),
     listCustomers: (query) => call('GET', '/v1/customers', { query }),
+    listDataQuality: (customer, query) => call('GET', `/v1/customers/${seg(customer)}/data_quality`, { query }),
     listWallets: (customer) => call('GET', `/v1/customers/${seg(customer)}/wallets`, {}),
     getWallet: (customer, wallet) => call('GET', walletPath(customer, wallet), {}),
     createGrant: (customer, wallet, grant, idempotencyKey) =>

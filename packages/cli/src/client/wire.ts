@@ -87,6 +87,17 @@ export type Customer = {
   readonly provisional?: boolean;
 };
 
+/** A sign that a customer's usage is sent in a way that bills wrongly. */
+export type QualityFinding = {
+  readonly kind: string;
+  readonly events: string;
+  readonly first_seen: string;
+  readonly last_seen: string;
+  readonly example: { readonly source: string; readonly id: string };
+  readonly detail: string;
+  readonly remedy: string;
+};
+
 export type Grant = {
   readonly id: string;
   readonly amount: string;

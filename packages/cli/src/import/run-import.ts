@@ -45,6 +45,8 @@ export type ImportSummary = {
   readonly inputs: readonly { readonly name: string; readonly resumedAt: number; readonly counts: ImportCounts }[];
   readonly counts: ImportCounts;
   readonly conflicts: ConflictSummary | undefined;
+  /** Codes of what the server recorded and warns of. */
+  readonly warnings: readonly string[];
   readonly notes: readonly string[];
   readonly issues: readonly string[];
   readonly durationMs: number;
@@ -78,6 +80,7 @@ async function importInto(
   const startedMs = io.nowMs();
   const progress = startProgress(io, plan.bytesTotal);
   const inputs: { name: string; resumedAt: number; counts: ImportCounts }[] = [];
+  const warned = new Set<string>();
   let bytesBefore = 0;
   let isInterrupted = false;
   for (const job of plan.jobs) {
@@ -105,6 +108,7 @@ async function importInto(
             },
           },
           onIssue: issues.add,
+          onWarning: (code) => warned.add(code),
         },
         (counts) => {
           input.counts = counts;
@@ -127,6 +131,7 @@ async function importInto(
     inputs,
     counts: inputs.reduce((sum, one) => addCounts(sum, one.counts), NO_COUNTS),
     conflicts: isInterrupted ? undefined : await explainConflicts(target.api, issues.conflicts()),
+    warnings: [...warned].filter((code) => code !== 'more_warnings'),
     notes: plan.notes(),
     issues: issues.lines(),
     durationMs: io.nowMs() - startedMs,

@@ -44,10 +44,16 @@ export function printSummary(io: CliIo, summary: ImportSummary, isJson: boolean)
       ),
     ...conflictNotes(summary.conflicts, counts.conflicts),
     ...summary.notes,
+    ...warningNotes(summary),
     ...(summary.isInterrupted ? ['Run the same command again to go on; nothing is counted twice.'] : []),
   ];
   if (notes.length > 0) io.writeOut(`\n${notes.map((note) => `  ${note}\n`).join('')}`);
   printIssues(io, summary.issues, counts.rejected + counts.unreadable);
+}
+
+function warningNotes({ warnings, customer }: ImportSummary): string[] {
+  if (warnings.length === 0) return [];
+  return [`Warned of: ${warnings.join(', ')}. What that means: ergon data-quality ${customer ?? 'CUSTOMER'}`];
 }
 
 function conflictNotes(conflicts: ConflictSummary | undefined, count: number): string[] {
@@ -104,6 +110,7 @@ function toJson(summary: ImportSummary): unknown {
             different: conflicts.different,
             examples: conflicts.examples,
           },
+    warnings: summary.warnings,
     notes,
     issues,
     duration_ms: Math.round(durationMs),

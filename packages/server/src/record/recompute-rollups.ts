@@ -50,7 +50,7 @@ async function recomputeCell(
   for await (const stored of customerEvents(client, environmentId, customerId, minute, minute + MINUTE_MICROS)) {
     const { event, rating } = stored;
     if (await isVoided(client, environmentId, event.identity)) continue;
-    const prepared = prepareEvent(event, catalog);
+    const prepared = prepareEvent(event, catalog, rating.model);
     // A meter counts from its creation on: an event recorded before it gave it nothing, and gives it nothing now.
     const recorded = new Set(rating.quantities.map(([meter]) => meter));
     for (const contribution of prepared.contributions) {

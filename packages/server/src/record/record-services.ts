@@ -8,7 +8,10 @@ import type { GrantFacts } from './lock-accounts.ts';
 import type { PreparedEvent } from './prepare.ts';
 
 /** What the provider charges for a call, as far as its price is known. */
-export type CostSource = (event: PreparedEvent) => { readonly amount: Decimal; readonly source: string } | undefined;
+export type CostSource = (
+  event: PreparedEvent,
+  catalog: CatalogSnapshot,
+) => { readonly amount: Decimal; readonly source: string } | undefined;
 
 export type RecordServices = {
   readonly customers: CustomerCache;

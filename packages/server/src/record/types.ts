@@ -29,6 +29,8 @@ export type EventRating = {
   /** [meter, quantity] of every metered quantity. */
   readonly quantities: readonly (readonly [string, string])[];
   readonly quality: string | null;
+  /** The model that the reported name stood for then; null where it was unknown, and for events recorded before that was kept. */
+  readonly model: RecordedModel | null;
   /** Card version and period of the lines. */
   readonly version: number | null;
   readonly period: string | null;
@@ -40,6 +42,8 @@ export type EventRating = {
   readonly unrated: readonly (readonly [string, string, string])[];
   readonly flags: readonly { readonly code: string; readonly detail: string }[];
 };
+
+export type RecordedModel = { readonly canonical: string; readonly family?: string };
 
 export type RatedLine = {
   readonly meter: string;
