@@ -6,6 +6,7 @@ import { addCatalogCommands } from './commands/catalog.ts';
 import { addEventCommands } from './commands/events.ts';
 import { addKeyCommands } from './commands/keys.ts';
 import { addDataQualityCommand } from './commands/data-quality.ts';
+import { addPriceCommands } from './commands/prices.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServerCommands } from './commands/server.ts';
 import { addUsageCommand } from './commands/usage.ts';
@@ -65,6 +66,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCo
   addRunCommand(program, context);
   addWalletCommands(program, context);
   addCatalogCommands(program, context);
+  addPriceCommands(program, context);
   addKeyCommands(program, context);
   inherit(program);
   try {

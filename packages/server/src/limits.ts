@@ -44,6 +44,9 @@ export const LIMITS = {
   smallBodyBytesMax: 1024 * 1024,
   /** Custom meters of an environment: each is asked about every event. */
   metersMax: 200,
+  /** Model aliases of an environment, and versions of its own provider prices: all are in memory beside the catalog. */
+  modelAliasesMax: 1_000,
+  priceOverrideVersionsMax: 5_000,
   /** Members of a customer's metadata. */
   metadataMembersMax: 50,
   /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */

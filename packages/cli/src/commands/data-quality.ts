@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { QualityFinding } from '../client/index.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { CliIo } from '../io.ts';
-import { withGroups } from '../print/number.ts';
+import { plural } from '../print/number.ts';
 import { createStyle } from '../print/style.ts';
 import { printPairs } from '../print/table.ts';
 import { parseInstantFlag } from './parse-instant-flag.ts';
@@ -35,7 +35,7 @@ function print(io: CliIo, customer: string, findings: readonly QualityFinding[])
   if (findings.length === 0) io.writeOut(`Nothing to warn of at ${customer}.\n`);
   for (const [index, { kind, events, first_seen, last_seen, example, detail, remedy }] of findings.entries()) {
     if (index > 0) io.writeOut('\n');
-    io.writeOut(`${style.bold(kind)}  ${withGroups(events)} events\n`);
+    io.writeOut(`${style.bold(kind)}  ${plural(BigInt(events), 'event')}\n`);
     printPairs(io, [
       ['  seen', `${first_seen} to ${last_seen}`],
       ['  latest', `${example.source} ${example.id}: ${detail}`],

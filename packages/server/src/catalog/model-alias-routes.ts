@@ -1,9 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import type { AppServices } from '../http/context.ts';
-import { cursorAfter, cursorPosition, page } from '../http/cursor.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
-import { externalId, instantOutput, instantText, pageOf, pageQuery } from '../http/wire.ts';
+import { externalId, instantOutput, instantText, pageOf } from '../http/wire.ts';
 import { LIMITS } from '../limits.ts';
 import { loadModelResolver } from '../provider-prices/index.ts';
 import { recordAction } from '../store/audit-log.ts';
@@ -27,7 +26,9 @@ const aliasAnswer = z
   .strictObject({
     reported: z.string().openapi({ example: 'chat-prod-eu' }),
     model: z.string(),
-    canonical_model: z.string().openapi({ description: 'As the price table names it; `model` where it has no such model' }),
+    canonical_model: z
+      .string()
+      .openapi({ description: 'As the price table names it; `model` where it has no such model' }),
     model_family: z.string().nullable(),
     created_at: instantOutput,
   })
@@ -46,28 +47,16 @@ export function registerModelAliasRoutes(app: App, services: AppServices): void 
       tag,
       scope: 'catalog:read',
       summary: 'List model aliases',
-      query: pageQuery,
+      description: 'By the reported name, all on one page.',
       answer: pageOf(aliasAnswer),
     },
-    async ({ environmentId, query: { limit, cursor } }) => {
-      const after = textAfter(cursorPosition('model_aliases', cursor));
-      const rows = await listModelAliases(services.database.pool, environmentId, after, limit + 1);
-      const shown = page(rows, limit, (row) => row, (row) => cursorAfter('model_aliases', positionOf(row)));
-      return { ...shown, data: await Promise.all(shown.data.map(aliasOf)) };
+    async ({ environmentId }) => {
+      const rows = await listModelAliases(services.database.pool, environmentId);
+      return { data: await Promise.all(rows.map(aliasOf)), next_cursor: null };
     },
   );
   registerPut(app, services);
   registerDelete(app, services);
-}
-
-/** Reported names hold any character and may be long; a cursor holds neither, so it names the row by a digest of nothing but its text. */
-function positionOf(row: ModelAliasRow): string {
-  return Buffer.from(row.reported.slice(0, CURSOR_CHARACTERS_MAX)).toString('base64url').slice(0, 64);
-}
-const CURSOR_CHARACTERS_MAX = 256;
-
-function textAfter(position: string | undefined): string | undefined {
-  return position === undefined ? undefined : Buffer.from(position, 'base64url').toString('utf8');
 }
 
 function registerPut(app: App, services: AppServices): void {
@@ -91,7 +80,10 @@ function registerPut(app: App, services: AppServices): void {
       await lockCatalog(client, environmentId);
       const known = await findModelAlias(client, environmentId, reported);
       if (known === undefined && (await countModelAliases(client, environmentId)) >= LIMITS.modelAliasesMax) {
-        throw refuse('conflict', `an environment has at most ${LIMITS.modelAliasesMax} model aliases; delete one first`);
+        throw refuse(
+          'conflict',
+          `an environment has at most ${LIMITS.modelAliasesMax} model aliases; delete one first`,
+        );
       }
       if (known?.model === model) return aliasOf(known);
       const row = await putModelAlias(client, environmentId, reported, model);

@@ -2,24 +2,17 @@ import type { Queryable } from '../store/database.ts';
 
 export type ModelAliasRow = { reported: string; model: string; created_at: string };
 
-/** All aliases of an environment, by the name that is reported. */
+/** All aliases of an environment as the record uses them, by the name that is reported. */
 export async function loadModelAliases(db: Queryable, environmentId: number): Promise<ReadonlyMap<string, string>> {
-  const result = await db.query<ModelAliasRow>('select reported, model from model_alias where environment_id = $1', [
-    environmentId,
-  ]);
-  return new Map(result.rows.map((row) => [row.reported, row.model]));
+  const rows = await listModelAliases(db, environmentId);
+  return new Map(rows.map((row) => [row.reported, row.model]));
 }
 
-export async function listModelAliases(
-  db: Queryable,
-  environmentId: number,
-  after: string | undefined,
-  limit: number,
-): Promise<ModelAliasRow[]> {
+/** By the reported name. */
+export async function listModelAliases(db: Queryable, environmentId: number): Promise<ModelAliasRow[]> {
   const result = await db.query<ModelAliasRow>(
-    `select reported, model, created_at from model_alias
-     where environment_id = $1 and ($2::text is null or reported collate "C" > $2) order by reported collate "C" limit $3`,
-    [environmentId, after ?? null, limit],
+    'select reported, model, created_at from model_alias where environment_id = $1 order by reported collate "C"',
+    [environmentId],
   );
   return result.rows;
 }

@@ -5,7 +5,7 @@ import { loadModelResolver, type PriceOverride } from '../provider-prices/index.
 import type { Queryable } from '../store/database.ts';
 import { type CompiledMeter, compileMeter, meterSchema } from './custom-meter.ts';
 import { loadModelAliases } from './model-alias-store.ts';
-import { loadPriceOverrides } from './provider-price-store.ts';
+import { loadPriceOverrides } from './price-override-store.ts';
 
 /** One published, never edited version of a rate card. */
 export type CardVersion = {

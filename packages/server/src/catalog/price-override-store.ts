@@ -1,9 +1,9 @@
 import { microsFromPostgres } from '../event/instant.ts';
 import type { PriceOverride } from '../provider-prices/index.ts';
 import type { Queryable } from '../store/database.ts';
-import { type ProviderPriceSpec, priceOverrideOf, providerPriceSchema } from './provider-price-schema.ts';
+import { type PriceOverrideSpec, priceOverrideOf, priceOverrideSchema } from './price-override-schema.ts';
 
-export type ProviderPriceRow = {
+export type PriceOverrideRow = {
   id: bigint;
   key: string;
   version: number;
@@ -16,13 +16,13 @@ export type ProviderPriceRow = {
 const COLUMNS = 'id, key, version, effective_from, spec, created_at';
 
 /** The latest version of each key, by key; what was taken back is not there. */
-export async function listProviderPrices(
+export async function listPriceOverrides(
   db: Queryable,
   environmentId: number,
   after: string | undefined,
   limit: number,
-): Promise<ProviderPriceRow[]> {
-  const result = await db.query<ProviderPriceRow>(
+): Promise<PriceOverrideRow[]> {
+  const result = await db.query<PriceOverrideRow>(
     `select * from (
        select distinct on (key collate "C") ${COLUMNS} from provider_price_version
        where environment_id = $1 and ($2::text is null or key collate "C" > $2)
@@ -34,14 +34,14 @@ export async function listProviderPrices(
 }
 
 /** Versions of one key, newest first. */
-export async function listProviderPriceVersions(
+export async function listPriceOverrideVersions(
   db: Queryable,
   environmentId: number,
   key: string,
   before: bigint | undefined,
   limit: number,
-): Promise<ProviderPriceRow[]> {
-  const result = await db.query<ProviderPriceRow>(
+): Promise<PriceOverrideRow[]> {
+  const result = await db.query<PriceOverrideRow>(
     `select ${COLUMNS} from provider_price_version
      where environment_id = $1 and key = $2 and ($3::int8 is null or version < $3) order by version desc limit $4`,
     [environmentId, key, before ?? null, limit],
@@ -50,13 +50,13 @@ export async function listProviderPriceVersions(
 }
 
 /** The latest version, and whether `spec` is its very spec. */
-export async function findProviderPrice(
+export async function findPriceOverride(
   db: Queryable,
   environmentId: number,
   key: string,
-  spec: ProviderPriceSpec | null = null,
-): Promise<(ProviderPriceRow & { is_same: boolean | null }) | undefined> {
-  const result = await db.query<ProviderPriceRow & { is_same: boolean | null }>(
+  spec: PriceOverrideSpec | null = null,
+): Promise<(PriceOverrideRow & { is_same: boolean | null }) | undefined> {
+  const result = await db.query<PriceOverrideRow & { is_same: boolean | null }>(
     `select ${COLUMNS}, spec = $3::jsonb as is_same from provider_price_version
      where environment_id = $1 and key = $2 order by version desc limit 1`,
     [environmentId, key, spec === null ? null : JSON.stringify(spec)],
@@ -64,12 +64,12 @@ export async function findProviderPrice(
   return result.rows[0];
 }
 
-export async function insertProviderPrice(
+export async function insertPriceOverride(
   db: Queryable,
   environmentId: number,
-  price: { key: string; version: number; effectiveFrom: string; spec: ProviderPriceSpec | null },
-): Promise<ProviderPriceRow> {
-  const result = await db.query<ProviderPriceRow>(
+  price: { key: string; version: number; effectiveFrom: string; spec: PriceOverrideSpec | null },
+): Promise<PriceOverrideRow> {
+  const result = await db.query<PriceOverrideRow>(
     `insert into provider_price_version (environment_id, key, version, effective_from, spec)
      values ($1, $2, $3, $4, $5::jsonb) returning ${COLUMNS}`,
     [
@@ -86,7 +86,7 @@ export async function insertProviderPrice(
 }
 
 /** How many versions there are, and how many keys stand. */
-export async function countProviderPrices(db: Queryable, environmentId: number): Promise<number> {
+export async function countPriceOverrides(db: Queryable, environmentId: number): Promise<number> {
   const result = await db.query<{ count: bigint }>(
     'select count(*) as count from provider_price_version where environment_id = $1',
     [environmentId],
@@ -99,7 +99,7 @@ export async function countProviderPrices(db: Queryable, environmentId: number):
  * instant the later published one holds.
  */
 export async function loadPriceOverrides(db: Queryable, environmentId: number): Promise<PriceOverride[]> {
-  const result = await db.query<ProviderPriceRow>(
+  const result = await db.query<PriceOverrideRow>(
     `select ${COLUMNS} from provider_price_version where environment_id = $1 order by key, effective_from, version`,
     [environmentId],
   );
@@ -108,6 +108,6 @@ export async function loadPriceOverrides(db: Queryable, environmentId: number): 
     const to = next?.key === row.key ? microsFromPostgres(next.effective_from) : undefined;
     const from = microsFromPostgres(row.effective_from);
     if (row.spec === null || to === from) return [];
-    return [priceOverrideOf(providerPriceSchema.parse(row.spec), from, to)];
+    return [priceOverrideOf(priceOverrideSchema.parse(row.spec), from, to)];
   });
 }

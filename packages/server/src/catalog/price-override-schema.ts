@@ -21,7 +21,7 @@ const perMillion = z
 const name = z.string().min(1).max(200);
 
 /** An operator's own price of a provider's model. */
-export const providerPriceSchema = z
+export const priceOverrideSchema = z
   .strictObject({
     provider: name.openapi({ description: 'As usage names it', example: 'openai' }),
     model: name
@@ -48,12 +48,12 @@ export const providerPriceSchema = z
       .max(200)
       .openapi({ description: 'Where the figures come from', example: 'contract of 2026-11-01' }),
   })
-  .openapi('ProviderPrice');
-export type ProviderPriceSpec = z.infer<typeof providerPriceSchema>;
+  .openapi('ProviderPriceOverride');
+export type PriceOverrideSpec = z.infer<typeof priceOverrideSchema>;
 
 /** The same as the price table takes it. */
 export function priceOverrideOf(
-  spec: ProviderPriceSpec,
+  spec: PriceOverrideSpec,
   from: number | undefined,
   to: number | undefined,
 ): PriceOverride {
