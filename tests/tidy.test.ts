@@ -36,7 +36,16 @@ const FACES: Readonly<Record<string, readonly string[]>> = {
   record: [
     ...['group-commit', 'record-services', 'services', 'types'],
     ...['blocks', 'encode-rating', 'prepare', 'read-events', 'void'],
-    ...['account-store', 'accumulate', 'dimension-sets', 'rate-group', 'recorded-bucket', 'rollups', 'value-hash'],
+    ...[
+      'account-store',
+      'accumulate',
+      'dimension-sets',
+      'rate-group',
+      'recorded-bucket',
+      'rollups',
+      'run-columns',
+      'value-hash',
+    ],
   ],
 };
 

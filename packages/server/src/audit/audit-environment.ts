@@ -1,5 +1,6 @@
 import { prepareEvent } from '../record/prepare.ts';
 import { DimensionSets } from '../record/dimension-sets.ts';
+import { NOBODY } from '../record/read-events.ts';
 import type { Client, Database } from '../store/database.ts';
 import { type AuditCatalog, loadAuditCatalog } from './audit-catalog.ts';
 import { checkIdentities, checkIdentityCounts } from './check-identities.ts';
@@ -142,7 +143,7 @@ class Pass {
     const origin = one.target ?? one;
     const runId = origin.event.data.run_id;
     if (typeof runId === 'string' && hasRun(this.#part, runId)) foldRun(this.#expected, one, runId);
-    if (!hasCustomer(this.#part, one.rating.customer ?? 0)) return;
+    if (!hasCustomer(this.#part, one.rating.customer ?? NOBODY)) return;
     const counted = prepareEvent(origin.event, this.#catalog.snapshot, origin.rating.model);
     foldUsage(this.#expected, one, counted, this.#sets);
     foldContributions(this.#expected, one, counted, this.#catalog, this.#sets);

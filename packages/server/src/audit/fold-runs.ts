@@ -1,21 +1,10 @@
 import { add, decimal, ZERO } from '@ergon/exact';
+import { RUN_QUANTITIES } from '../record/run-columns.ts';
 import { type Expected, entryOf } from './expected.ts';
 import type { AuditedEvent } from './resolve-voids.ts';
 
 /** Columns of `run` that are sums of its events' figures. */
-export const RUN_SUMS = [
-  'requests',
-  'errors',
-  'retries',
-  'input_tokens',
-  'cached_tokens',
-  'output_tokens',
-  'tool_calls',
-  'flops',
-  'accelerator_seconds_reported',
-  'charge',
-  'provider_cost',
-] as const;
+export const RUN_SUMS = [...RUN_QUANTITIES, 'charge', 'provider_cost'] as const;
 
 /** Tokens of a run are shown in three kinds: what was read anew, what came from a cache, what was written. */
 function columnOf(meter: string): string | undefined {

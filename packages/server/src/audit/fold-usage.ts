@@ -4,6 +4,7 @@ import type { Contribution } from '../catalog/custom-meter.ts';
 import type { DimensionSets } from '../record/dimension-sets.ts';
 import type { PreparedEvent } from '../record/prepare.ts';
 import { orderKey } from '../record/rate-group.ts';
+import { NOBODY } from '../record/read-events.ts';
 import { MINUTE_MICROS } from '../record/rollups.ts';
 import type { EventRating } from '../record/types.ts';
 import { valueHash } from '../record/value-hash.ts';
@@ -29,7 +30,7 @@ export function foldUsage(expected: Expected, one: AuditedEvent, counted: Prepar
   if (!hasUsage(origin.rating) && origin.rating.lines.length === 0) return;
   const { rating } = one;
   const set = sets.usage(counted.dimensions, origin.rating.currency ?? undefined);
-  const key = `${rating.customer ?? 0}|${minuteNumber(origin.event.occurredAt)}|${set.id}`;
+  const key = `${rating.customer ?? NOBODY}|${minuteNumber(origin.event.occurredAt)}|${set.id}`;
   const sums = entryOf(expected.usage, key, () => []);
   const addAt = (position: number, value: Decimal): void => {
     sums[position] = add(sums[position] ?? ZERO, value);
@@ -55,7 +56,7 @@ export function foldContributions(
 ): void {
   const origin = one.target ?? one;
   if (prepared.contributions.length === 0 && one.target === undefined) return;
-  const owner = one.rating.customer ?? 0;
+  const owner = one.rating.customer ?? NOBODY;
   const cell = `${owner}|${minuteNumber(origin.event.occurredAt)}`;
   if (one.target !== undefined) {
     if (prepared.contributions.length > 0) expected.voidedCells.add(cell);

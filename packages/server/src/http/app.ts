@@ -1,6 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
-import { isConnectionLost } from '../store/database.ts';
+import { isConnectionLost, isTooSlow } from '../store/database.ts';
 import { registerAuditRoutes } from '../audit/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
@@ -92,6 +92,10 @@ function answerProblems(app: App, services: AppServices): void {
     if (isConnectionLost(error)) {
       const detail = 'the database cannot be reached; send it again';
       return problemResponse({ code: 'unavailable', detail, retryAfterSeconds: 1 }, context.req.path, requestId);
+    }
+    if (isTooSlow(error)) {
+      const detail = 'the database did not answer in time; ask for less, or send it again';
+      return problemResponse({ code: 'too_slow', detail, retryAfterSeconds: 1 }, context.req.path, requestId);
     }
     services.logError(error, requestId);
     return problemResponse(

@@ -20,6 +20,7 @@ export const PROBLEMS = {
   rate_limited: { status: 429, title: 'Too many requests for this key' },
   internal_error: { status: 500, title: 'An error of the server' },
   unavailable: { status: 503, title: 'The database cannot be reached' },
+  too_slow: { status: 503, title: 'The database did not answer in time' },
   overloaded: { status: 503, title: 'Too many requests are waiting' },
   maybe_recorded: { status: 503, title: 'The commit may or may not have happened' },
 } as const;

@@ -213,3 +213,27 @@ test('a path of any characters is answered, not failed', async () => {
 test('nothing went wrong unseen', () => {
   expect(server.errors).toEqual([]);
 });
+
+test('a question that the database ends is 503, with what to do, and no bug in the log', async () => {
+  const blocker = await server.database.pool.connect();
+  try {
+    await blocker.query('begin');
+    await blocker.query('lock table customer in access exclusive mode');
+    const answering = server.call('GET', '/v1/customers');
+    let ended: unknown[] = [];
+    while (ended.length === 0) {
+      const result = await server.database.pool.query(
+        "select pg_cancel_backend(pid) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      );
+      ended = result.rows;
+    }
+    const answer = await answering;
+    expect(answer.status).toBe(503);
+    expect(answer.body).toMatchObject({ code: 'too_slow', retryable: true });
+    expect(answer.headers.get('retry-after')).toBe('1');
+    expect(server.errors).toEqual([]);
+  } finally {
+    await blocker.query('rollback');
+    blocker.release();
+  }
+});

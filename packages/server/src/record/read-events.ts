@@ -3,6 +3,7 @@ import { microsFromPostgres } from '../event/instant.ts';
 import { parseJsonExact } from '../event/canonical.ts';
 import type { CapturedEvent } from '../event/event.ts';
 import type { Queryable } from '../store/database.ts';
+import { uuidArray } from '../store/pg-arrays.ts';
 import { unpackLines } from './blocks.ts';
 import { decodeRating } from './encode-rating.ts';
 import type { EventRating } from './types.ts';
@@ -61,8 +62,11 @@ export async function findStoredEvent(
   return eventsOfBlock(environmentId, row).find((stored) => stored.position === row.position);
 }
 
-/** A customer's recorded events that happened in `[from, to)`, oldest block first, a few blocks at a time. */
-export async function* customerEvents(
+/** Customer of the usage that names none: kept and metered, never rated. */
+export const NOBODY = 0;
+
+/** A customer's events that happened in `[from, to)` and are not voided, oldest block first, a few blocks at a time. */
+export async function* standingEvents(
   db: Queryable,
   environmentId: number,
   customerId: number,
@@ -80,13 +84,27 @@ export async function* customerEvents(
         order by c.block_id limit 20`,
       values: [environmentId, customerId, after.toString(), from, to],
     });
-    for (const row of result.rows) {
-      after = row.id;
-      for (const stored of eventsOfBlock(environmentId, row)) {
-        const { occurredAt } = stored.event;
-        if ((stored.rating.customer ?? 0) === customerId && occurredAt >= from && occurredAt < to) yield stored;
-      }
-    }
-    if (result.rows.length < 20) return;
+    const found = result.rows.flatMap((row) =>
+      eventsOfBlock(environmentId, row).filter(
+        ({ event, rating }) =>
+          (rating.customer ?? NOBODY) === customerId && event.occurredAt >= from && event.occurredAt < to,
+      ),
+    );
+    const voided = await voidedAmong(db, environmentId, found);
+    for (const stored of found) if (!voided.has(stored.event.identity)) yield stored;
+    const last = result.rows.at(-1);
+    if (last === undefined || result.rows.length < 20) return;
+    after = last.id;
   }
+}
+
+/** Identities among those of `events` that an applied void names as its target. */
+async function voidedAmong(db: Queryable, environmentId: number, events: readonly StoredEvent[]): Promise<Set<string>> {
+  const result = await db.query<{ target: string }>({
+    name: 'voided_among',
+    text: `select replace(target::text, '-', '') as target from event_void
+      where environment_id = $1 and target = any($2::uuid[]) and applied_at is not null`,
+    values: [environmentId, uuidArray(events.map(({ event }) => event.identity))],
+  });
+  return new Set(result.rows.map((row) => row.target));
 }

@@ -1,11 +1,11 @@
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { Client } from '../store/database.ts';
-import { instantArray, uuidArray } from '../store/pg-arrays.ts';
+import { instantArray } from '../store/pg-arrays.ts';
 import type { Attributed } from './attributed.ts';
 import { DimensionSets } from './dimension-sets.ts';
 import { prepareEvent } from './prepare.ts';
 import { orderKey } from './rate-group.ts';
-import { customerEvents } from './read-events.ts';
+import { NOBODY, standingEvents } from './read-events.ts';
 import { MINUTE_MICROS, minuteOf, RollupSums } from './rollups.ts';
 import { valueHash } from './value-hash.ts';
 
@@ -24,7 +24,7 @@ export async function recomputeMeterRollups(
   const cells = new Map<string, Cell>();
   for (const one of voids) {
     if (one?.reverses === undefined || one.reverses.prepared.contributions.length === 0) continue;
-    const customerId = one.customer?.id ?? 0;
+    const customerId = one.customer?.id ?? NOBODY;
     const minute = minuteOf(one.reverses.stored.event.occurredAt);
     cells.set(`${customerId}|${minute}`, { customerId, minute });
   }
@@ -47,9 +47,8 @@ async function recomputeCell(
   }
   const sums = new RollupSums();
   const sets = new DimensionSets();
-  for await (const stored of customerEvents(client, environmentId, customerId, minute, minute + MINUTE_MICROS)) {
+  for await (const stored of standingEvents(client, environmentId, customerId, minute, minute + MINUTE_MICROS)) {
     const { event, rating } = stored;
-    if (await isVoided(client, environmentId, event.identity)) continue;
     const prepared = prepareEvent(event, catalog, rating.model);
     // A meter counts from its creation on: an event recorded before it gave it nothing, and gives it nothing now.
     const recorded = new Set(rating.quantities.map(([meter]) => meter));
@@ -61,18 +60,4 @@ async function recomputeCell(
     }
   }
   await Promise.all(sums.write(client, environmentId));
-}
-
-/** Whether an applied void names the event as its target. */
-export async function isVoided(
-  client: Pick<Client, 'query'>,
-  environmentId: number,
-  identity: string,
-): Promise<boolean> {
-  const result = await client.query({
-    name: 'is_voided',
-    text: 'select 1 from event_void where environment_id = $1 and target = any($2::uuid[]) and applied_at is not null',
-    values: [environmentId, uuidArray([identity])],
-  });
-  return result.rows.length > 0;
 }

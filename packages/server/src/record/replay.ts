@@ -8,8 +8,7 @@ import { billingMonth } from '../catalog/billing-month.ts';
 import { prepareEvent } from './prepare.ts';
 import type { AccumulatorRow } from './bucket-work.ts';
 import { orderKey } from './rate-group.ts';
-import { customerEvents, type StoredEvent } from './read-events.ts';
-import { isVoided } from './recompute-rollups.ts';
+import { standingEvents, type StoredEvent } from './read-events.ts';
 import { valueHash } from './value-hash.ts';
 
 const DAY_MICROS = 86_400_000_000;
@@ -34,13 +33,13 @@ export async function replayBucket(
   const first = Date.parse(`${row.period}T00:00:00Z`) * 1000;
   // A period of any time zone lies within these days; the rating says which events are the period's.
   const from = first - 2 * DAY_MICROS;
-  const events = customerEvents(db, environmentId, row.customerId, from, first + 33 * DAY_MICROS);
+  const events = standingEvents(db, environmentId, row.customerId, from, first + 33 * DAY_MICROS);
   for await (const stored of events) {
     const { rating } = stored;
     // A void's lines take back what its target gave; with the target left out there is nothing to take back.
     if (stored.event.type === VOID_TYPE) continue;
     if (rating.version !== row.cardVersionId || rating.period !== row.period) continue;
-    if (voided.has(stored.event.identity) || (await isVoided(db, environmentId, stored.event.identity))) continue;
+    if (voided.has(stored.event.identity)) continue;
     addTo(state, values, stored, bucket, catalog);
   }
   return { state, values };

@@ -4,17 +4,9 @@ import { LIMITS } from '../limits.ts';
 import type { Queryable } from '../store/database.ts';
 import { instantArray, int8Array, textArray } from '../store/pg-arrays.ts';
 import type { PreparedEvent } from './prepare.ts';
+import { RUN_COUNTS } from './run-columns.ts';
 
-const COUNTS = [
-  'requests',
-  'errors',
-  'retries',
-  'input_tokens',
-  'cached_tokens',
-  'output_tokens',
-  'tool_calls',
-] as const;
-type CountName = (typeof COUNTS)[number];
+type CountName = (typeof RUN_COUNTS)[number];
 
 const COUNT_OF_METER: Readonly<Record<string, CountName>> = {
   requests: 'requests',
@@ -171,11 +163,11 @@ function emptyRun(id: string, customerId: number | null, at: number): RunSum {
 }
 
 const UPSERT = `insert into run as r (environment_id, id, parent_id, ancestors, customer_id, agent, first_at, last_at,
-    ${COUNTS.join(', ')}, flops, accelerator_seconds_reported, charge, currency, provider_cost)
-  select $1, i, p, a::text[], c, g, f, l, ${COUNTS.map((_, index) => `n${index}`).join(', ')}, x::numeric, s::numeric, h::numeric, y, o::numeric
+    ${RUN_COUNTS.join(', ')}, flops, accelerator_seconds_reported, charge, currency, provider_cost)
+  select $1, i, p, a::text[], c, g, f, l, ${RUN_COUNTS.map((_, index) => `n${index}`).join(', ')}, x::numeric, s::numeric, h::numeric, y, o::numeric
   from unnest($2::text[], $3::text[], $4::text[], $5::int8[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-      ${COUNTS.map((_, index) => `$${index + 9}::int8[]`).join(', ')}, $16::text[], $17::text[], $18::text[], $19::text[], $20::text[])
-    as k(i, p, a, c, g, f, l, ${COUNTS.map((_, index) => `n${index}`).join(', ')}, x, s, h, y, o)
+      ${RUN_COUNTS.map((_, index) => `$${index + 9}::int8[]`).join(', ')}, $16::text[], $17::text[], $18::text[], $19::text[], $20::text[])
+    as k(i, p, a, c, g, f, l, ${RUN_COUNTS.map((_, index) => `n${index}`).join(', ')}, x, s, h, y, o)
   order by i
   on conflict (environment_id, id) do update set
     parent_id = coalesce(r.parent_id, excluded.parent_id),
@@ -184,7 +176,7 @@ const UPSERT = `insert into run as r (environment_id, id, parent_id, ancestors, 
     agent = coalesce(r.agent, excluded.agent),
     first_at = least(r.first_at, excluded.first_at),
     last_at = greatest(r.last_at, excluded.last_at),
-    ${COUNTS.map((name) => `${name} = r.${name} + excluded.${name}`).join(', ')},
+    ${RUN_COUNTS.map((name) => `${name} = r.${name} + excluded.${name}`).join(', ')},
     flops = r.flops + excluded.flops,
     accelerator_seconds_reported = r.accelerator_seconds_reported + excluded.accelerator_seconds_reported,
     charge = r.charge + excluded.charge,
@@ -209,7 +201,7 @@ function upsert(
       textArray(runs.map((run) => run.agent ?? null)),
       instantArray(runs.map((run) => run.firstAt)),
       instantArray(runs.map((run) => run.lastAt)),
-      ...COUNTS.map((name) => int8Array(runs.map((run) => run.counts[name]))),
+      ...RUN_COUNTS.map((name) => int8Array(runs.map((run) => run.counts[name]))),
       textArray(runs.map((run) => toText(run.flops))),
       textArray(runs.map((run) => toText(run.acceleratorSeconds))),
       textArray(runs.map((run) => toText(ledgerDecimal(run.charge)))),

@@ -14,6 +14,7 @@ import { ROLLUP_POSITION } from '../catalog/built-in-meters.ts';
 import { newPostings } from './postings.ts';
 import type { BuiltInQuantity, PreparedEvent } from './prepare.ts';
 import { orderKey, type RatedEvent } from './rate-group.ts';
+import { NOBODY } from './read-events.ts';
 import { rateBlock } from './rate-block.ts';
 import { RollupSums } from './rollups.ts';
 import { RunSums } from './runs.ts';
@@ -62,8 +63,6 @@ export async function writeBlock(context: BlockContext, events: readonly (Attrib
 
 type Summed = Pick<RatingParts, 'quantities' | 'cost'>;
 
-/** Customer of the usage that names none: kept and metered, never rated. */
-const NOBODY = 0;
 const NOT_RATED: RatedEvent = { lines: new Uint8Array(0), unrated: [], charge: 0n };
 const LINE_BREAK = Buffer.from('\n');
 

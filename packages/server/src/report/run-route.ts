@@ -4,10 +4,11 @@ import { type App, readRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
 import { decimalOutput, externalId, instantOutput, instantText } from '../http/wire.ts';
 import { LIMITS } from '../limits.ts';
-import { RUN_COUNTS, type RunCount, type RunRow, type RunSums, readRunTree } from './run-tree.ts';
+import { RUN_QUANTITIES } from '../record/run-columns.ts';
+import { type RunQuantity, type RunRow, type RunSums, readRunTree } from './run-tree.ts';
 
-const counts = Object.fromEntries(RUN_COUNTS.map((name) => [name, decimalOutput])) as Record<
-  RunCount,
+const counts = Object.fromEntries(RUN_QUANTITIES.map((name) => [name, decimalOutput])) as Record<
+  RunQuantity,
   typeof decimalOutput
 >;
 

@@ -1,22 +1,11 @@
 import { LIMITS } from '../limits.ts';
+import { RUN_QUANTITIES } from '../record/run-columns.ts';
 import type { Queryable } from '../store/database.ts';
 
-const COUNTS = [
-  'requests',
-  'errors',
-  'retries',
-  'input_tokens',
-  'cached_tokens',
-  'output_tokens',
-  'tool_calls',
-  'flops',
-  'accelerator_seconds_reported',
-] as const;
-export type RunCount = (typeof COUNTS)[number];
-export const RUN_COUNTS: readonly RunCount[] = COUNTS;
+export type RunQuantity = (typeof RUN_QUANTITIES)[number];
 
 /** Decimal text each. */
-export type RunSums = { readonly [Name in RunCount]: string } & {
+export type RunSums = { readonly [Name in RunQuantity]: string } & {
   readonly provider_cost: string;
   /** Amount by currency; sorted by currency, which is null for what was never rated. */
   readonly charges: readonly { readonly currency: string | null; readonly amount: string }[];
@@ -36,7 +25,7 @@ export type RunRow = {
   tree_size: bigint;
 };
 
-const SUMS = [...COUNTS, 'provider_cost'] as const;
+const SUMS = [...RUN_QUANTITIES, 'provider_cost'] as const;
 
 /**
  * A run and those below it, nearest the root first. Subtree sums are those of the whole tree, whatever of it is shown. A run

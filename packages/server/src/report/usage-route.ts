@@ -5,7 +5,7 @@ import { type App, readRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
 import { decimalOutput, instantOutput, instantText } from '../http/wire.ts';
 import { LIMITS } from '../limits.ts';
-import type { Queryable } from '../store/database.ts';
+import { isTooSlow, type Queryable } from '../store/database.ts';
 import { type UsageQuestion, usageQuery, usageQuestion } from './usage-question.ts';
 import { type UsageRow, usageStatement } from './usage-statement.ts';
 import { WINDOWS, windowStarts } from './usage-windows.ts';
@@ -73,9 +73,6 @@ async function answerUsage(db: Queryable, environmentId: number, question: Usage
   };
 }
 
-/** SQLSTATE of a statement that ran into statement_timeout. */
-const QUERY_CANCELED = '57014';
-
 async function runBounded(
   db: Queryable,
   environmentId: number,
@@ -87,7 +84,7 @@ async function runBounded(
     const result = await db.query<UsageRow>(text, [...values]);
     return result.rows;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === QUERY_CANCELED) {
+    if (isTooSlow(error)) {
       throw refuse('invalid_request', 'the answer took too long; ask for a shorter range or one customer');
     }
     throw error;

@@ -95,3 +95,8 @@ export function isConnectionLost(error: unknown): boolean {
     error.message,
   );
 }
+
+/** Whether a statement ran into `statement_timeout` or `lock_timeout`: it changed nothing, and may be asked for less or again. */
+export function isTooSlow(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === '57014' || error.code === '55P03');
+}

@@ -31,6 +31,8 @@ export const PROBLEM_PARAGRAPHS: Readonly<Record<ProblemCode, string>> = {
     'The server failed in a way nobody foresaw, and nothing of this request was recorded. The log of the server has the request_id with the cause.',
   unavailable:
     'The database does not answer, so nothing was written. Send the request again after Retry-After; events keep their identity, so repeating them is harmless.',
+  too_slow:
+    'A question took the database longer than it may, and was ended; nothing was changed. Ask for a shorter range, one customer or a smaller page, or send it again when the service is less busy.',
   overloaded:
     'More requests wait for the database than this process holds. Send it again after Retry-After, with growing pauses; larger batches help most.',
   maybe_recorded:
