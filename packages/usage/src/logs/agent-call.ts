@@ -29,7 +29,12 @@ export type AgentCall = {
 
 /** What one line of a log is: a call, nothing of interest, or a call that cannot be used and why (never silence). */
 export type LogLine =
-  | { readonly kind: 'call'; readonly call: AgentCall }
+  | {
+      readonly kind: 'call';
+      readonly call: AgentCall;
+      /** The provider's own usage object, where the log has kept it whole. */
+      readonly usage?: unknown;
+    }
   | { readonly kind: 'other' }
   | { readonly kind: 'dropped'; readonly reason: string };
 

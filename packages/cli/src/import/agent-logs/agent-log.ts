@@ -15,12 +15,7 @@ export type Surroundings = {
 };
 
 /** One line, row or document of a log: what it is, and where it stands. */
-export type FoundLine = {
-  readonly place: string;
-  readonly line: LogLine;
-  /** The provider's own usage object, where the log has kept it whole. */
-  readonly usage?: unknown;
-};
+export type FoundLine = { readonly place: string; readonly line: LogLine };
 
 /** How the files of one import are opened. */
 export type LogAccess = {

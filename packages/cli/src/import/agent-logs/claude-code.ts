@@ -28,14 +28,6 @@ async function* read(file: LogFile, access: LogAccess): AsyncGenerator<FoundLine
       continue;
     }
     const parsed = parseClaudeCodeLine(line.text, { sessionId, file: file.relativePath, line: line.number });
-    if (parsed.kind === 'other') continue;
-    yield parsed.kind === 'call' ? { place, line: parsed, usage: rawUsage(line.text) } : { place, line: parsed };
+    if (parsed.kind !== 'other') yield { place, line: parsed };
   }
-}
-
-/** The provider's usage object as the line has it; in an `agent_progress` line it stands deeper. */
-function rawUsage(text: string): unknown {
-  const line: { message?: { usage?: unknown }; data?: { message?: { message?: { usage?: unknown } } } } =
-    JSON.parse(text);
-  return line.data?.message?.message?.usage ?? line.message?.usage;
 }

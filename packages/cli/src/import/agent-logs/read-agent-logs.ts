@@ -30,32 +30,31 @@ export function noNotes(): AgentLogNotes {
 /** What is younger than this and not final may still be written; its figures would be wrong for ever. */
 const SETTLED_AFTER_MS = 5 * 60 * 1_000;
 
+/** A call and where it was found. */
+type TracedCall = AgentCall & { readonly place: string; readonly usage: unknown };
+
 /** Every real call of the logs once, as an event, in the order first seen. */
 export async function* readAgentLogs(options: AgentLogOptions, notes: AgentLogNotes): AsyncGenerator<ImportItem> {
   const { agent, customer, fixed } = options;
   const frame: EventFrame = { agent: agent.name, customer, fixed };
-  const deduplicator = createCallDeduplicator();
-  const origins = new WeakMap<AgentCall, Origin>();
+  const deduplicator = createCallDeduplicator<TracedCall>();
   const read = agent.createReader(options.access);
   for (const file of options.files) {
-    for await (const { place, line, usage } of read(file)) {
+    for await (const { place, line } of read(file)) {
       if (line.kind === 'dropped') {
         yield { kind: 'problem', place, detail: DROPPED[line.reason] ?? line.reason };
       }
       if (line.kind !== 'call') continue;
       notes.usageLines += 1;
-      origins.set(line.call, { place, usage });
-      for (const call of deduplicator.add(line.call)) yield* itemsOf(call, origins, frame, options, notes);
+      const traced = { ...line.call, place, usage: line.usage };
+      for (const call of deduplicator.add(traced)) yield* itemsOf(call, frame, options, notes);
     }
   }
-  for (const call of deduplicator.finish()) yield* itemsOf(call, origins, frame, options, notes);
+  for (const call of deduplicator.finish()) yield* itemsOf(call, frame, options, notes);
 }
 
-type Origin = { readonly place: string; readonly usage: unknown };
-
 function* itemsOf(
-  call: AgentCall,
-  origins: WeakMap<AgentCall, Origin>,
+  call: TracedCall,
   frame: EventFrame,
   { agent, nowMs }: AgentLogOptions,
   notes: AgentLogNotes,
@@ -69,9 +68,8 @@ function* itemsOf(
     return;
   }
   notes.calls += 1;
-  const origin = origins.get(call);
-  const line = JSON.stringify(toEvent(call, origin?.usage, frame));
-  yield { kind: 'event', source: frame.agent, id: call.id, line, place: origin?.place ?? '' };
+  const line = JSON.stringify(toEvent(call, call.usage, frame));
+  yield { kind: 'event', source: frame.agent, id: call.id, line, place: call.place };
 }
 
 const DROPPED: Readonly<Record<string, string>> = {

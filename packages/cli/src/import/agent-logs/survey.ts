@@ -33,7 +33,7 @@ export async function surveyAgent(io: CliIo, agent: AgentLog, prices: ListPrices
   let bytes = 0;
   const access = logAccess((count) => {
     bytes += count;
-    progress.update(agent.title, bytes, { ...NO_COUNTS, records: notes.calls });
+    progress.update(agent.title, bytes, { ...NO_COUNTS, records: notes.usageLines });
   });
   try {
     const options = { agent, files, access, customer: undefined, fixed: {}, nowMs: io.nowMs() };
