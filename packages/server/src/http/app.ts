@@ -4,6 +4,7 @@ import { isConnectionLost, isTooSlow } from '../store/database.ts';
 import { registerAuditRoutes } from '../audit/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
+import { registerQualityRoutes } from '../quality/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
@@ -44,6 +45,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerCatalogRoutes(app, services);
   registerLedgerRoutes(app, services);
   registerReportRoutes(app, services);
+  registerQualityRoutes(app, services);
   registerAccessRoutes(app, services);
   registerAuditRoutes(app, services);
   registerReference(app, services);
