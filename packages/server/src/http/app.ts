@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { isConnectionLost, isTooSlow } from '../store/database.ts';
 import { registerAuditRoutes } from '../audit/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
+import { registerGovernRoutes } from '../govern/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
 import { registerQualityRoutes } from '../quality/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
@@ -44,6 +45,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   describeEventOperations(app);
   registerCatalogRoutes(app, services);
   registerLedgerRoutes(app, services);
+  registerGovernRoutes(app, services);
   registerReportRoutes(app, services);
   registerQualityRoutes(app, services);
   registerAccessRoutes(app, services);

@@ -2,6 +2,7 @@ import type { Context } from 'hono';
 import type { KeyVerifier, Principal, RateLimiter, Scope } from './keys.ts';
 import { refuse, ProblemError } from './problem.ts';
 import type { Database } from '../store/database.ts';
+import type { HoldDesk } from '../govern/index.ts';
 import type { GroupCommit } from '../record/group-commit.ts';
 import type { ProviderPrices } from '../provider-prices/index.ts';
 import type { RecordServices } from '../record/record-services.ts';
@@ -11,6 +12,7 @@ import type { ServerMetrics } from './metrics.ts';
 export type AppServices = {
   readonly database: Database;
   readonly groupCommit: GroupCommit;
+  readonly holds: HoldDesk;
   readonly record: RecordServices;
   /** The provider price table, without any environment's own prices. */
   readonly prices: ProviderPrices;

@@ -22,6 +22,7 @@ export const TAGS = {
   Usage: 'What was used, by meter, window and dimension.',
   Catalog: 'Meters, rate cards and customers.',
   Wallets: 'Grants, balances and the ledger.',
+  Budgets: 'Limits, and holds: what may be spent, and what is set aside before it is.',
   Access: 'Keys, environments and the audit log.',
   Service: 'Health, readiness, metrics.',
 } as const;

@@ -62,7 +62,8 @@ async function recordEvents(context: GroupContext, requests: readonly PendingReq
   const claimed = await claimAll(context, requests, candidates, repeated);
   const fresh = claimed.isFresh.map((isFresh, index) => (isFresh ? (claimed.prepared[index] ?? null) : null));
   if (fresh.every((event) => event === null)) return;
-  const attributed = await attribute(context, claimed.catalog, fresh);
+  const actors = candidates.map(({ request }) => requests[request]?.actor ?? 'system');
+  const attributed = await attribute(context, claimed.catalog, fresh, actors);
   const findings = checkQuality(context, requests, candidates, attributed);
   await writeBlock({ ...context, catalog: claimed.catalog, blockId: claimed.claim.blockId }, attributed);
   if (findings.length > 0) await writeFindings(context.client, context.environmentId, findings, context.now);
@@ -244,6 +245,7 @@ async function attribute(
   context: GroupContext,
   catalog: CatalogSnapshot,
   fresh: readonly (PreparedEvent | null)[],
+  actors: readonly string[],
 ): Promise<(Attributed | null)[]> {
   const { client, services, environmentId, afterCommit } = context;
   const cached = services.customers.of(environmentId, catalog.revision);
@@ -260,7 +262,7 @@ async function attribute(
       for (const customer of found.values()) cached.set(customer.externalId, customer);
     });
   }
-  return fresh.map((prepared) => {
+  return fresh.map((prepared, index) => {
     if (prepared === null) return null;
     const { subject, occurredAt } = prepared.event;
     const customer = subject === undefined ? undefined : (cached.get(subject) ?? found.get(subject));
@@ -269,6 +271,7 @@ async function attribute(
       customer,
       version: customer === undefined ? undefined : versionAt(catalog, customer.rateCard ?? DEFAULT_CARD, occurredAt),
       month: billingMonth(occurredAt, customer?.timeZone ?? 'UTC'),
+      actor: actors[index] ?? 'system',
     };
   });
 }
