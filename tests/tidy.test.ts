@@ -30,7 +30,15 @@ const GROUP: Readonly<Record<string, number>> = {
  */
 const FACES: Readonly<Record<string, readonly string[]>> = {
   capture: ['ingest'],
-  catalog: ['billing-month', 'built-in-meters', 'custom-meter', 'customers', 'snapshot'],
+  catalog: [
+    'billing-month',
+    'billing-period',
+    'billing-terms',
+    'built-in-meters',
+    'custom-meter',
+    'customers',
+    'snapshot',
+  ],
   ledger: ['burn'],
   // The record's own shapes are read back by report, and recomputed by audit.
   record: [

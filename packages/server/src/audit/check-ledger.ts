@@ -39,6 +39,8 @@ const RULES: readonly { readonly kind: Difference['kind']; readonly text: string
           when 'reversal' then d.kind = 'revenue' and c.kind in ('grant', 'receivable', 'customer_credit')
           when 'grant' then d.kind in ('paid_in', 'promotion') and c.kind = 'grant'
           when 'expiry' then d.kind = 'grant' and c.kind = 'breakage'
+          when 'subscription' then d.kind = 'receivable' and c.kind = 'revenue'
+          when 'subscription_credit' then d.kind = 'revenue' and c.kind = 'customer_credit'
           when 'void_grant' then d.kind = 'grant' and c.kind in ('paid_in', 'promotion') end
         and d.currency = p.currency and c.currency = p.currency
         and coalesce(d.customer_id, p.customer_id) = p.customer_id

@@ -3,6 +3,7 @@ import { loadProviderPrices, type ProviderPrices } from '../provider-prices/inde
 import { GroupCommit } from '../record/group-commit.ts';
 import { recordServices } from '../record/services.ts';
 import { type Database, openDatabase } from '../store/database.ts';
+import { EnvironmentClocks } from '../store/environment-clock.ts';
 import { bootstrapAdminKey } from './access/bootstrap-admin-key.ts';
 import { createApp } from './app.ts';
 import type { AppServices } from './context.ts';
@@ -101,6 +102,7 @@ function requestOf(options: CallOptions, adminKey: string): RequestInit {
 
 function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: number }, errors: unknown[]): AppServices {
   const now = (): number => (Date.now() + clock.offsetMs) * 1000;
+  const clocks = new EnvironmentClocks(now);
   const record = recordServices(database, () => undefined);
   return {
     database,
@@ -108,7 +110,7 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
     prices,
     groupCommit: new GroupCommit(database, record, {
       lanes: 2,
-      now,
+      now: (environmentId) => clocks.now(environmentId),
       onGroup: () => undefined,
       onFailure: (error) => errors.push(error),
     }),
@@ -116,6 +118,7 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),
     now,
+    clocks,
     lateDays: 35,
     version: '0.0.0-test',
     readiness: async () => ({ ready: true }),

@@ -33,7 +33,13 @@ export async function replayBucket(
   const first = Date.parse(`${row.period.slice(0, 10)}T00:00:00Z`) * 1000;
   // A calendar month of any zone lies within 33 days, a subscription's period within a year; the rating says whose it is.
   const from = first - 2 * DAY_MICROS;
-  const events = standingEvents(db, environmentId, row.customerId, from, first + (row.period.includes('@') ? 370 : 33) * DAY_MICROS);
+  const events = standingEvents(
+    db,
+    environmentId,
+    row.customerId,
+    from,
+    first + (row.period.includes('@') ? 370 : 33) * DAY_MICROS,
+  );
   for await (const stored of events) {
     const { rating } = stored;
     // A void's lines take back what its target gave; with the target left out there is nothing to take back.

@@ -39,6 +39,8 @@ create table customer_override (
     tstzrange(effective_from, effective_to) with &&)
 );
 
+-- For subscriptions whose client names none.
+create sequence subscription_key;
 create table subscription (
   environment_id integer not null,
   id bigint generated always as identity,
