@@ -43,6 +43,8 @@ const RULES: readonly { readonly kind: Difference['kind']; readonly text: string
           when 'release' then d.kind = 'held' and c.kind = 'grant'
           when 'settlement' then d.kind in ('held', 'grant', 'receivable') and c.kind = 'revenue'
           when 'settlement_reversal' then d.kind = 'revenue' and c.kind in ('grant', 'receivable')
+          when 'subscription' then d.kind = 'receivable' and c.kind = 'revenue'
+          when 'subscription_credit' then d.kind = 'revenue' and c.kind = 'customer_credit'
           when 'void_grant' then d.kind = 'grant' and c.kind in ('paid_in', 'promotion') end
         and d.currency = p.currency and c.currency = p.currency
         and coalesce(d.customer_id, p.customer_id) = p.customer_id

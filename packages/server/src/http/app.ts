@@ -2,6 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
 import { isConnectionLost, isTooSlow } from '../store/database.ts';
 import { registerAuditRoutes } from '../audit/index.ts';
+import { registerBillingRoutes } from '../billing/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerGovernRoutes } from '../govern/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
@@ -44,6 +45,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerHealth(app, services);
   describeEventOperations(app);
   registerCatalogRoutes(app, services);
+  registerBillingRoutes(app, services);
   registerLedgerRoutes(app, services);
   registerGovernRoutes(app, services);
   registerReportRoutes(app, services);

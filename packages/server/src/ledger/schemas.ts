@@ -95,7 +95,7 @@ export const entryAnswer = z
   .strictObject({
     id: z.string(),
     posted_at: instantOutput,
-    kind: z.enum(['grant', 'usage', 'reversal', 'expiry', 'void_grant']),
+    kind: z.enum(['grant', 'usage', 'reversal', 'expiry', 'void_grant', 'subscription', 'subscription_credit']),
     debit_account: z.string().openapi({ description: '`kind:id`', example: 'grant:17' }),
     credit_account: z.string().openapi({ example: 'revenue:3' }),
     amount: decimalOutput,
