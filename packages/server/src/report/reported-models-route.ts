@@ -37,13 +37,10 @@ const modelAnswer = z
     requests_without_cost: z.string().openapi({ description: 'Of these, the ones whose provider cost is unknown' }),
     provider_cost: decimalOutput,
     last_seen: instantOutput,
-    reason: z
-      .string()
-      .nullable()
-      .openapi({
-        description: 'Where a cost is missing: why the price table has no price of it today',
-        example: 'unknown_model',
-      }),
+    reason: z.string().nullable().openapi({
+      description: 'Where a cost is missing: why the price table has no price of it today',
+      example: 'unknown_model',
+    }),
   })
   .openapi('ReportedModel');
 
