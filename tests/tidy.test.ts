@@ -19,7 +19,9 @@ const GROUP: Readonly<Record<string, number>> = {
  */
 const FACES: Readonly<Record<string, readonly string[]>> = {
   capture: ['ingest'],
-  catalog: ['billing-month', 'built-in-meters', 'custom-meter', 'customers', 'snapshot'],
+  catalog: ['billing-month', 'built-in-meters', 'custom-meter', 'customers', 'revision', 'snapshot'],
+  // The snapshot loads them, the record counts by them.
+  deployments: ['deployments', 'load-deployments', 'measure-work'],
   ledger: ['burn'],
   // The record's own shapes are read back by report, and recomputed by audit.
   record: [

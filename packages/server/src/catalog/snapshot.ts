@@ -1,4 +1,6 @@
 import { type CompiledRateCard, compileRateCard, rateCardSchema } from '@ergon/rating';
+import type { Deployments } from '../deployments/deployments.ts';
+import { loadDeployments } from '../deployments/load-deployments.ts';
 import { microsFromPostgres } from '../event/instant.ts';
 import type { Queryable } from '../store/database.ts';
 import { type CompiledMeter, compileMeter, meterSchema } from './custom-meter.ts';
@@ -22,6 +24,8 @@ export type CatalogSnapshot = {
   readonly meters: readonly CompiledMeter[];
   /** Versions of each card, newest effective first; of two from one instant the later published comes first. */
   readonly cards: ReadonlyMap<string, readonly CardVersion[]>;
+  /** Where models run: events that name one are counted by it. */
+  readonly deployments: Deployments;
 };
 
 /** The card of every customer who has no other. */
@@ -65,6 +69,7 @@ export async function loadSnapshot(db: Queryable, environmentId: number): Promis
     revision: revision.rows[0]?.catalog_revision ?? 0n,
     meters: meters.rows.map((row) => compileMeter(Number(row.id), row.key, meterSchema.parse(row.spec))),
     cards: byKey,
+    deployments: await loadDeployments(db, environmentId),
   };
 }
 

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { isConnectionLost, isTooSlow } from '../store/database.ts';
 import { registerAuditRoutes } from '../audit/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
+import { registerComputeRoutes } from '../deployments/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
@@ -43,6 +44,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   describeEventOperations(app);
   registerCatalogRoutes(app, services);
   registerLedgerRoutes(app, services);
+  registerComputeRoutes(app, services);
   registerReportRoutes(app, services);
   registerAccessRoutes(app, services);
   registerAuditRoutes(app, services);

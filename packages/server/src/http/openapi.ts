@@ -21,6 +21,7 @@ export const TAGS = {
   Events: 'Send usage, list it, and have one event explained.',
   Usage: 'What was used, by meter, window and dimension.',
   Catalog: 'Meters, rate cards and customers.',
+  Compute: 'Where models run, what was measured there, and how much work a request is.',
   Wallets: 'Grants, balances and the ledger.',
   Access: 'Keys, environments and the audit log.',
   Service: 'Health, readiness, metrics.',

@@ -5,6 +5,7 @@ import type { CapturedEvent } from '../event/event.ts';
 import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
 import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
 import { LIMITS } from '../limits.ts';
+import { type EventWork, eventWork } from './event-work.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 
 /** A quantity of a built-in meter, priced on its own. */
@@ -25,6 +26,8 @@ export type PreparedEvent = {
   /** Dimensions that prices match on; the properties of the event are among them. */
   readonly dimensions: Record<string, string | undefined>;
   readonly flags: readonly UsageFlag[];
+  /** How its work was counted, or why it was not; absent where nothing is known of the model. */
+  readonly work: EventWork | undefined;
 };
 
 const NO_CONTRIBUTIONS: readonly Contribution[] = [];
@@ -37,6 +40,26 @@ const TOKEN_POSITIONS = TOKEN_METERS.map((meter) => ({
 
 /** Meters one event. Pure: the same event and catalog give the same quantities, for ever. */
 export function prepareEvent(event: CapturedEvent, catalog: CatalogSnapshot): PreparedEvent {
+  return prepared(event, catalog, (usage, quantities) => eventWork(event, usage, quantities, catalog));
+}
+
+/**
+ * An event as it was recorded: what its work was counted by stands in its record, whatever deployments there are by now.
+ * Its quantities are those of the record, not of this.
+ */
+export function prepareRecorded(
+  event: CapturedEvent,
+  work: EventWork | undefined,
+  catalog: CatalogSnapshot,
+): PreparedEvent {
+  return prepared(event, catalog, () => work);
+}
+
+function prepared(
+  event: CapturedEvent,
+  catalog: CatalogSnapshot,
+  workBy: (usage: UsageRecord | undefined, quantities: BuiltInQuantity[]) => EventWork | undefined,
+): PreparedEvent {
   const flags: UsageFlag[] = [];
   const quantities: BuiltInQuantity[] = [];
   const usage = hasUsage(event) ? usageOf(event) : undefined;
@@ -59,18 +82,25 @@ export function prepareEvent(event: CapturedEvent, catalog: CatalogSnapshot): Pr
       break;
     case 'compute.run':
       addDecimal(event, quantities, 'flops', 'flops', flags);
-      addDecimal(event, quantities, 'accelerator_seconds_reported', 'accelerator_seconds', flags);
       break;
   }
+  if (REPORTS_SECONDS.has(event.type)) {
+    addDecimal(event, quantities, 'accelerator_seconds_reported', 'accelerator_seconds', flags);
+  }
+  const work = workBy(usage, quantities);
   return {
     event,
     usage,
     quantities,
     contributions: contributionsOf(event, catalog, flags),
-    dimensions: dimensionsOf(event, usage),
+    dimensions: dimensionsOf(event, usage, work),
     flags,
+    work,
   };
 }
+
+/** Calls that may have been timed on their device; a tool's compute counts beside its call. */
+const REPORTS_SECONDS: ReadonlySet<string> = new Set(['llm.call', 'embedding.call', 'compute.run', 'agent.action']);
 
 function hasUsage(event: CapturedEvent): boolean {
   return (
@@ -188,8 +218,16 @@ function contributionsOf(event: CapturedEvent, catalog: CatalogSnapshot, flags: 
   return contributions ?? NO_CONTRIBUTIONS;
 }
 
-function dimensionsOf(event: CapturedEvent, usage: UsageRecord | undefined): Record<string, string | undefined> {
+/** Dimensions that Ergon fills by itself, whatever an event's properties are called. */
+const OWN_NAMES: ReadonlySet<string> = new Set(['token_class', 'context_length']);
+
+function dimensionsOf(
+  event: CapturedEvent,
+  usage: UsageRecord | undefined,
+  work: EventWork | undefined,
+): Record<string, string | undefined> {
   const { data } = event;
+  const note = work !== undefined && 'basis' in work ? work : undefined;
   const dimensions: Record<string, string | undefined> = {
     type: event.type,
     status: event.status,
@@ -200,11 +238,12 @@ function dimensionsOf(event: CapturedEvent, usage: UsageRecord | undefined): Rec
     user: text(data.user),
     team: text(data.team),
     agent: text(data.agent),
-    deployment: text(data.deployment),
-    accelerator: text(data.accelerator),
+    deployment: note?.deployment ?? text(data.deployment),
+    accelerator: note?.accelerator ?? text(data.accelerator),
     kind: text(data.kind),
     service_tier: usage?.serviceTier,
     region: usage?.region,
+    context_length: note?.context,
     token_class: undefined,
     [PROMPT_TOKENS_DIMENSION]: usage === undefined ? undefined : String(promptTokens(usage.tokens)),
     [LOCAL_TIME_DIMENSION]: undefined,
@@ -213,7 +252,7 @@ function dimensionsOf(event: CapturedEvent, usage: UsageRecord | undefined): Rec
   if (typeof properties === 'object' && properties !== null && !Array.isArray(properties)) {
     for (const [name, value] of Object.entries(properties)) {
       const scalar = scalarText(value);
-      if (scalar === undefined || scalar.length > 256 || dimensions[name] !== undefined || name === 'token_class')
+      if (scalar === undefined || scalar.length > 256 || dimensions[name] !== undefined || OWN_NAMES.has(name))
         continue;
       dimensions[name] = scalar;
     }

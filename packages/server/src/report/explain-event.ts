@@ -6,11 +6,12 @@ import { ATTRIBUTION_FIELDS, VOID_TYPE } from '../event/event.ts';
 import { formatInstant } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { decimalOutput, instantOrNull, instantOutput, instantText } from '../http/wire.ts';
-import { type PreparedEvent, prepareEvent } from '../record/prepare.ts';
+import { type PreparedEvent, prepareRecorded } from '../record/prepare.ts';
 import { findStoredEvent, type StoredEvent } from '../record/read-events.ts';
 import type { Queryable } from '../store/database.ts';
 import { uuidArray } from '../store/pg-arrays.ts';
 import { costOf, costOutput, customerNames, eventBody, flagsOutput } from './describe-event.ts';
+import { computeOutput, describeWork } from './describe-work.ts';
 import { explainLine, lineAnswer } from './explain-line.ts';
 import { storedJson } from './stored-text.ts';
 
@@ -41,6 +42,7 @@ export const explainedAnswer = z
     lines: z.array(lineAnswer),
     provider_cost: costOutput,
     unrated: z.array(z.strictObject({ meter: z.string(), quantity: decimalOutput, reason: z.string() })),
+    compute: computeOutput,
     flags: flagsOutput,
     voided_by: voidAnswer.nullable(),
   })
@@ -61,10 +63,10 @@ export async function explainEvent(
     ratedEvent(pool, environmentId, stored),
     receivablesOf(pool, environmentId, rating.customer),
   ]);
-  const prepared = prepareEvent(event, catalog);
+  const prepared = prepareRecorded(event, rating.work, catalog);
   const version = versionOf(catalog, rating.version);
   const subject = {
-    prepared: prepareEvent(rated.event, catalog),
+    prepared: prepareRecorded(rated.event, rated.rating.work, catalog),
     timeZone: await timeZoneOf(pool, environmentId, stored),
   };
   return {
@@ -80,6 +82,7 @@ export async function explainEvent(
     lines: rating.lines.map((line) => explainLine(line, rating, version, subject, receivables)),
     provider_cost: costOf(rating),
     unrated: rating.unrated.map(([meter, quantity, reason]) => ({ meter, quantity, reason })),
+    compute: describeWork(rating.work),
     flags: [...rating.flags],
     voided_by: voidedBy,
   };

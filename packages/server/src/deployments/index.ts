@@ -1,0 +1,10 @@
+import type { AppServices } from '../http/context.ts';
+import type { App } from '../http/operation.ts';
+import { registerDeploymentRoutes } from './deployment-routes.ts';
+import { registerObservationRoutes } from './observation-routes.ts';
+
+/** Where models run, what was measured there, and what became of the device-hours. */
+export function registerComputeRoutes(app: App, services: AppServices): void {
+  registerDeploymentRoutes(app, services);
+  registerObservationRoutes(app, services);
+}
