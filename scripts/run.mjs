@@ -17,6 +17,7 @@ const commands = {
   test: [vitest, 'run'],
   soak: [vitest, 'run', '--config', 'vitest.soak.config.ts'],
   bench: ['--expose-gc', join('packages', 'server', 'bench', 'main.ts')],
+  fit: [join('packages', 'compute', 'bench', 'fit-step-time.ts')],
   ergon: [join('packages', 'cli', 'src', 'main.ts')],
   node: [],
 };

@@ -53,7 +53,7 @@ test('every command has a help with what it is for, and those that are not obvio
   const commands = [...out.matchAll(/^ {2}([a-z][a-z-]*)(?: [<[]\S+)* {2,}/gm)]
     .map((match) => match[1] ?? '')
     .filter((name) => name !== 'help');
-  expect(commands).toHaveLength(15);
+  expect(commands).toHaveLength(19);
   for (const command of [
     'import csv',
     'import claude-code',
@@ -69,7 +69,10 @@ test('every command has a help with what it is for, and those that are not obvio
     expect(help.code).toBe(EXIT_CODE.ok);
     expect(help.out).toMatch(/^Usage: ergon/);
   }
-  for (const command of ['import', 'import csv', 'usage', 'explain', 'grant', 'rate-card put', 'keys create']) {
+  for (const command of [
+    ...['import', 'import csv', 'usage', 'explain', 'grant', 'rate-card put', 'keys create'],
+    ...['estimate', 'models', 'accelerators', 'calibrate'],
+  ]) {
     expect((await runOnce({}, [...command.split(' '), '--help'])).out).toMatch(/Examples?:\n {2}\$ /);
   }
 });

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { CliError } from './cli-error.ts';
 import { ProblemError, UnreachableError } from './client/index.ts';
 import type { CommandContext, GlobalOptions } from './command-context.ts';
+import { addComputeCommands } from './commands/compute.ts';
 import { addCatalogCommands } from './commands/catalog.ts';
 import { addEventCommands } from './commands/events.ts';
 import { addKeyCommands } from './commands/keys.ts';
@@ -64,6 +65,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCo
   addWalletCommands(program, context);
   addCatalogCommands(program, context);
   addKeyCommands(program, context);
+  addComputeCommands(program, context);
   inherit(program);
   try {
     await program.parseAsync([...argv], { from: 'user' });

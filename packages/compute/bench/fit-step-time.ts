@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { calibrate } from '../src/index.ts';
+import { calibrate, type ErrorClass } from '../src/index.ts';
 import { fitConstants } from './fit-constants.ts';
 import { servingRows } from './serving-rows.ts';
 import { calibrationSplits, errorsOf, leaveFamiliesOut, meanOf, quantile, type ScoredRow } from './validate-fit.ts';
@@ -42,14 +42,18 @@ const bounds = (items: readonly ScoredRow[]) => {
     high: round(Math.max(pooled(0.95), meanOf(at(0.95))), 3),
   };
 };
-const calibratedSpread = [1, 3, 5, 10].map((observations) => {
-  const residuals = calibrationSplits(scored, observations, 20).flatMap(([seen, rest]) => {
-    const observations = seen.map((item) => ({ predicted: item.predicted, measured: item.row.tpot }));
-    const { factor } = calibrate(observations, 'moe');
-    return rest.map((item) => item.ratio / factor);
+/** How far deployments still err after some observations of their own, at 90 %. */
+const spreadOf = (items: readonly ScoredRow[], errorClass: ErrorClass) =>
+  [1, 3, 5, 10].map((observations) => {
+    const residuals = calibrationSplits(items, observations, 20).flatMap(([seen, rest]) => {
+      const measured = seen.map((item) => ({ predicted: item.predicted, measured: item.row.tpot }));
+      const { factor } = calibrate(measured, errorClass);
+      return rest.map((item) => item.ratio / factor);
+    });
+    return { observations, low: round(quantile(residuals, 0.05), 3), high: round(quantile(residuals, 0.95), 3) };
   });
-  return { observations, low: round(quantile(residuals, 0.05), 3), high: round(quantile(residuals, 0.95), 3) };
-});
+const dense = scored.filter(({ row }) => !row.isMoe);
+const moe = scored.filter(({ row }) => row.isMoe);
 const summary = (items: readonly ScoredRow[]) => ({
   rows: items.length,
   median: round(quantile(errorsOf(items), 0.5), 3),
@@ -62,17 +66,17 @@ const fit = {
   constants,
   leftOut: {
     all: summary(scored),
-    dense: summary(scored.filter(({ row }) => !row.isMoe)),
-    moe: summary(scored.filter(({ row }) => row.isMoe)),
+    dense: summary(dense),
+    moe: summary(moe),
     families: Object.fromEntries(
       [...Map.groupBy(scored, ({ row }) => row.family)].map(([family, items]) => [family, summary(items)]),
     ),
   },
   intervals: {
-    dense: bounds(scored.filter(({ row }) => !row.isMoe)),
-    moe: bounds(scored.filter(({ row }) => row.isMoe)),
+    dense: bounds(dense),
+    moe: bounds(moe),
   },
-  calibratedSpread,
+  calibratedSpread: { dense: spreadOf(dense, 'dense'), moe: spreadOf(moe, 'moe') },
 };
 const text = `// Written by bench/fit-step-time.ts; do not edit. Errors are of rows whose model family the constants had not seen.\nexport const STEP_FIT = ${JSON.stringify(fit, null, 2)};\n`;
 writeFileSync(join(import.meta.dirname, '..', 'src', 'step-fit.generated.ts'), text);

@@ -82,7 +82,15 @@ const table = ['Llama-3.1-70B', 'DeepSeek-V3'].flatMap((name) => {
   }));
 });
 if (process.argv.includes('--json')) console.log(JSON.stringify(table, null, 2));
-else console.table(table);
+else {
+  const line = (cells: readonly (string | number)[]): string =>
+    cells.map((cell, index) => (index === 0 ? String(cell).padEnd(14) : String(cell).padStart(15))).join('');
+  console.log(line(['model', 'hour', 'requests', 'EFLOP', 'without cache', 'device-hours', 'without cache']));
+  for (const row of table) {
+    const shares = [row.exaflop, row.exaflop_without_cache, row.accelerator_hours, row.accelerator_hours_without_cache];
+    console.log(line([row.model, row.hour, row.requests, ...shares.map((value) => value.toFixed(2))]));
+  }
+}
 
 /** Tokens of the longest run of known blocks, at least one left to compute; every block is known afterwards. */
 function cachedPrefix(request: TraceRequest, seen: Set<number>): number {

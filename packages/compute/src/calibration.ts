@@ -33,7 +33,7 @@ export function calibrate(observations: readonly Observation[], errorClass: Erro
   }
   const count = ratios.length;
   const factor = centre(ratios);
-  const spread = count >= CONFORMAL_MIN ? conformal(ratios, factor) : spreadAfter(count);
+  const spread = count >= CONFORMAL_MIN ? conformal(ratios, factor) : spreadAfter(count, errorClass);
   return { factor, low: factor * spread.low, high: factor * spread.high, observations: count, timeBasis: 'calibrated' };
 }
 
@@ -55,9 +55,9 @@ function centre(ratios: readonly number[]): number {
   return (ratios.length + PRIOR_WEIGHT) / (ratios.reduce((sum, ratio) => sum + 1 / ratio, 0) + PRIOR_WEIGHT);
 }
 
-function spreadAfter(count: number): { readonly low: number; readonly high: number } {
-  const known = STEP_FIT.calibratedSpread.filter((row) => row.observations <= count).at(-1);
-  return known ?? { low: STEP_FIT.intervals.moe.low, high: STEP_FIT.intervals.moe.high };
+function spreadAfter(count: number, errorClass: ErrorClass): { readonly low: number; readonly high: number } {
+  const known = STEP_FIT.calibratedSpread[errorClass].filter((row) => row.observations <= count).at(-1);
+  return known ?? STEP_FIT.intervals[errorClass];
 }
 
 /** The ranks whose coverage over n + 1 exchangeable points is at least 90 %. */

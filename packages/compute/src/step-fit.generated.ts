@@ -86,26 +86,50 @@ export const STEP_FIT = {
       "high": 1.84
     }
   },
-  "calibratedSpread": [
-    {
-      "observations": 1,
-      "low": 0.748,
-      "high": 1.38
-    },
-    {
-      "observations": 3,
-      "low": 0.784,
-      "high": 1.34
-    },
-    {
-      "observations": 5,
-      "low": 0.795,
-      "high": 1.34
-    },
-    {
-      "observations": 10,
-      "low": 0.784,
-      "high": 1.34
-    }
-  ]
+  "calibratedSpread": {
+    "dense": [
+      {
+        "observations": 1,
+        "low": 0.813,
+        "high": 1.18
+      },
+      {
+        "observations": 3,
+        "low": 0.845,
+        "high": 1.17
+      },
+      {
+        "observations": 5,
+        "low": 0.852,
+        "high": 1.17
+      },
+      {
+        "observations": 10,
+        "low": 0.864,
+        "high": 1.17
+      }
+    ],
+    "moe": [
+      {
+        "observations": 1,
+        "low": 0.72,
+        "high": 1.51
+      },
+      {
+        "observations": 3,
+        "low": 0.742,
+        "high": 1.41
+      },
+      {
+        "observations": 5,
+        "low": 0.756,
+        "high": 1.4
+      },
+      {
+        "observations": 10,
+        "low": 0.737,
+        "high": 1.37
+      }
+    ]
+  }
 };

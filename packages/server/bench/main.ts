@@ -1,14 +1,18 @@
 import { parseArgs } from 'node:util';
 import { type IdentitiesResult, identitiesBench } from './identities-bench.ts';
 import { type BenchOptions, type IngestResult, ingestBench, type Shape } from './ingest-bench.ts';
+import { PURE_SCENARIOS, runPureBench } from './pure-benches.ts';
 import { type ReplicasResult, replicasBench } from './replicas-bench.ts';
 import { fdatasyncMs, machine, say, whole } from './support/report.ts';
 import { startGenerator } from './support/rig.ts';
 import { tmpdir } from 'node:os';
 
 /** `npm run bench`: docs/benchmarks.md says what it measures and how to read it. */
-const USAGE = `npm run bench -- [options]
-  --scenarios ingest,replicas,identities   which to run (default all)
+const SERVICE_SCENARIOS = ['ingest', 'replicas', 'identities'];
+const SCENARIOS = [...PURE_SCENARIOS, ...SERVICE_SCENARIOS];
+const USAGE = `npm run bench -- [scenario ...] [options]
+  ${SCENARIOS.join(', ')}: which to run (default all)
+  --scenarios ingest,replicas              the same as one word
   --batches 500:24,10:64,1:128              events a request : connections
   --seconds 3                              length of a round
   --rounds 3                               rounds of each, service and floor by turns
@@ -16,9 +20,10 @@ const USAGE = `npm run bench -- [options]
   --directory DIR                          where data directories go (default: the system's temporary directory)
   --json                                   results as JSON on standard output`;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
-    scenarios: { type: 'string', default: 'ingest,replicas,identities' },
+    scenarios: { type: 'string', default: '' },
     batches: { type: 'string', default: '500:24,10:64,1:128' },
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '3' },
@@ -39,7 +44,13 @@ const options: BenchOptions = {
   rounds: Number(values.rounds),
   directory: values.directory,
 };
-const scenarios = new Set(values.scenarios.split(','));
+const named = [...positionals, ...values.scenarios.split(',')].filter((name) => name !== '');
+const unknown = named.filter((name) => !SCENARIOS.includes(name));
+if (unknown.length > 0) {
+  say(`no scenario ${unknown.join(', ')}\n${USAGE}`);
+  process.exit(1);
+}
+const scenarios = new Set(named.length > 0 ? named : SCENARIOS);
 
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
@@ -51,6 +62,13 @@ say(
 say(`one write of 8 KiB with fdatasync: ${fdatasync.toFixed(3)} ms (median of 200)`);
 if (host.loadAverage > 0.7)
   say('other work is running on this machine: processor times hold, rates and latencies suffer');
+
+for (const scenario of PURE_SCENARIOS) {
+  if (!scenarios.has(scenario)) continue;
+  say(`${scenario}:`);
+  if (!runPureBench(scenario)) process.exitCode = 1;
+}
+if (SERVICE_SCENARIOS.every((scenario) => !scenarios.has(scenario))) process.exit();
 
 const generator = await startGenerator();
 const results: {

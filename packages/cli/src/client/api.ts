@@ -4,6 +4,7 @@ import type {
   AuditReport,
   CreatedKey,
   Customer,
+  Deployment,
   EventExplanation,
   EventSummary,
   Grant,
@@ -41,6 +42,8 @@ export type Api = {
   readonly createKey: (key: unknown) => Promise<CreatedKey>;
   readonly rotateKey: (id: string) => Promise<CreatedKey>;
   readonly revokeKey: (id: string) => Promise<void>;
+  readonly getDeployment: (key: string) => Promise<Deployment>;
+  readonly addObservations: (key: string, observations: readonly unknown[], idempotencyKey: string) => Promise<unknown>;
   readonly audit: () => Promise<AuditReport>;
 };
 
@@ -76,6 +79,12 @@ export function createApi(client: Client): Api {
     revokeKey: async (id) => {
       await client.request('DELETE', `/v1/keys/${seg(id)}`, { retry: RETRY_INTERACTIVE });
     },
+    getDeployment: (key) => call('GET', `/v1/deployments/${seg(key)}`, {}),
+    addObservations: (key, observations, idempotencyKey) =>
+      call('POST', `/v1/deployments/${seg(key)}/observations`, {
+        json: { observations },
+        headers: { 'idempotency-key': idempotencyKey },
+      }),
     audit: () => call('POST', '/v1/audit', { json: {}, timeoutMs: 3_600_000 }),
   };
 }

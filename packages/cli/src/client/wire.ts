@@ -171,3 +171,16 @@ export type AuditReport = {
   }[];
   readonly duration_ms: number;
 };
+
+export type Deployment = {
+  readonly key: string;
+  readonly version: number;
+  readonly calibration: {
+    readonly factor: number;
+    readonly low: number;
+    readonly high: number;
+    readonly observations: number;
+    readonly time_basis: 'modelled' | 'calibrated';
+  } | null;
+  readonly drift: { readonly alarm: boolean; readonly recent: number; readonly outside: number };
+};
