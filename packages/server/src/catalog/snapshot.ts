@@ -38,10 +38,7 @@ const LOCAL_TIME_MODELS = /"type":"time_of_day"|"window":"/;
 const compiledCards = new Map<number, CompiledRateCard>();
 
 export async function loadSnapshot(db: Queryable, environmentId: number): Promise<CatalogSnapshot> {
-  const revision = await db.query<{ catalog_revision: bigint }>(
-    'select catalog_revision from environment where id = $1',
-    [environmentId],
-  );
+  const revision = await catalogRevision(db, environmentId);
   const meters = await db.query<{ id: bigint; key: string; spec: unknown }>(
     'select id, key, spec from meter where environment_id = $1 and archived_at is null order by id',
     [environmentId],
@@ -66,11 +63,19 @@ export async function loadSnapshot(db: Queryable, environmentId: number): Promis
   }
   return {
     environmentId,
-    revision: revision.rows[0]?.catalog_revision ?? 0n,
+    revision,
     meters: meters.rows.map((row) => compileMeter(Number(row.id), row.key, meterSchema.parse(row.spec))),
     cards: byKey,
     deployments: await loadDeployments(db, environmentId),
   };
+}
+
+export async function catalogRevision(db: Queryable, environmentId: number): Promise<bigint> {
+  const result = await db.query<{ catalog_revision: bigint }>(
+    'select catalog_revision from environment where id = $1',
+    [environmentId],
+  );
+  return result.rows[0]?.catalog_revision ?? 0n;
 }
 
 function compiled(id: number, spec: unknown): CompiledRateCard {

@@ -69,10 +69,13 @@ export function measureWork(question: WorkQuestion, deployments: Deployments): M
   return { kind: 'measured', quantities, note: noteOf(source, version, work, timeBasis) };
 }
 
-type Place = { readonly source: ModelSource; readonly version: DeploymentVersion | undefined };
+export type Place = { readonly source: ModelSource; readonly version: DeploymentVersion | undefined };
 
 /** Where it ran, or at least which model it was. */
-function placeOf(question: WorkQuestion, deployments: Deployments): Place | Unmeasured | undefined {
+export function placeOf(
+  question: Pick<WorkQuestion, 'model' | 'deployment' | 'occurredAt'>,
+  deployments: Deployments,
+): Place | Unmeasured | undefined {
   const { model, deployment, occurredAt } = question;
   if (deployments.versions.size > 0) {
     if (deployment !== undefined) {
@@ -108,7 +111,7 @@ function servesNow({ deployment: { spec } }: DeploymentVersion, model: string): 
 }
 
 /** Billed time follows from the deployment's version alone, so that identical requests bill alike whatever was observed since. */
-const UNCALIBRATED = { factor: 1, low: 1, high: 1, observations: 0, timeBasis: 'modelled' } as const;
+export const UNCALIBRATED = { factor: 1, low: 1, high: 1, observations: 0, timeBasis: 'modelled' } as const;
 
 /** Whole nanoseconds of more device time than this are not exact in a double; no call takes 100 days. */
 const SECONDS_MAX = 8_640_000;

@@ -4,6 +4,7 @@ import { isConnectionLost, isTooSlow } from '../store/database.ts';
 import { registerAuditRoutes } from '../audit/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerComputeRoutes } from '../deployments/index.ts';
+import { registerEstimateRoute } from '../estimate/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
@@ -45,6 +46,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerCatalogRoutes(app, services);
   registerLedgerRoutes(app, services);
   registerComputeRoutes(app, services);
+  registerEstimateRoute(app, services);
   registerReportRoutes(app, services);
   registerAccessRoutes(app, services);
   registerAuditRoutes(app, services);
