@@ -52,6 +52,10 @@ export const LIMITS = {
   observationsMax: 1_000,
   /** Latest observations of a deployment that its calibration is folded from: enough for conformal ranks. */
   observationsFoldedMax: 200,
+  /** Longest window of one capacity answer: usage is read by the minute. */
+  capacityDaysMax: 92,
+  /** Reported busy spans that one capacity answer reads. */
+  busySpansMax: 150_000,
   /** Requests in one measured step. */
   stepPartsMax: 4_096,
   /** Tokens of one call whose work is counted: ten times the longest context sold. More is a sum of calls, not a call. */

@@ -13,15 +13,18 @@ export type DeploymentRow = {
 
 const COLUMNS = 'id, key, version, effective_from, spec, created_at';
 
-/** A version never changes, so it is compiled once a process. */
-const compiledVersions = new Map<bigint, CompiledDeployment>();
+/** By the text of the spec: what a spec compiles to depends on nothing else. */
+const compiledSpecs = new Map<string, CompiledDeployment>();
+const SPECS_CACHED_MAX = 10_000;
 
 export function compiledRow(row: DeploymentRow): CompiledDeployment {
-  const known = compiledVersions.get(row.id);
+  const text = JSON.stringify(row.spec);
+  const known = compiledSpecs.get(text);
   if (known !== undefined) return known;
   const compiled = compileDeployment(deploymentSpec.parse(row.spec));
   if (!compiled.ok) throw new Error(`deployment version ${row.id} does not compile: ${compiled.fault.detail}`);
-  compiledVersions.set(row.id, compiled.value);
+  if (compiledSpecs.size >= SPECS_CACHED_MAX) compiledSpecs.clear();
+  compiledSpecs.set(text, compiled.value);
   return compiled.value;
 }
 
@@ -62,6 +65,15 @@ export async function listVersions(
     `select ${COLUMNS} from deployment_version
      where environment_id = $1 and key = $2 and ($3::int8 is null or version < $3) order by version desc limit $4`,
     [environmentId, key, before ?? null, limit],
+  );
+  return result.rows;
+}
+
+/** Every version of one deployment, newest effective first; of two from one instant the later published comes first. */
+export async function versionsByInstant(db: Queryable, environmentId: number, key: string): Promise<DeploymentRow[]> {
+  const result = await db.query<DeploymentRow>(
+    `select ${COLUMNS} from deployment_version where environment_id = $1 and key = $2 order by effective_from desc, id desc`,
+    [environmentId, key],
   );
   return result.rows;
 }

@@ -1,5 +1,6 @@
 import type { AppServices } from '../http/context.ts';
 import type { App } from '../http/operation.ts';
+import { registerCapacityRoutes } from './capacity-routes.ts';
 import { registerDeploymentRoutes } from './deployment-routes.ts';
 import { registerObservationRoutes } from './observation-routes.ts';
 
@@ -10,4 +11,5 @@ export { acceleratorInput, devicePrice, engineName, kvDtype, modelConfig, weight
 export function registerComputeRoutes(app: App, services: AppServices): void {
   registerDeploymentRoutes(app, services);
   registerObservationRoutes(app, services);
+  registerCapacityRoutes(app, services);
 }

@@ -125,7 +125,7 @@ function addServed(
   reported: Decimal | undefined,
 ): boolean {
   const estimate = estimateRequest(served.step, work, { batch: served.batch }, UNCALIBRATED);
-  const seconds = estimate.acceleratorSeconds.expected;
+  const seconds = estimate.prefill.acceleratorSeconds + estimate.decode.acceleratorSeconds;
   if (!(seconds < SECONDS_MAX)) return false;
   add(quantities, 'flops', estimate.flops.total, 0);
   add(quantities, 'hbm_bytes', estimate.hbmBytes, 0);

@@ -9,6 +9,7 @@ export type Tenant = {
   /** The answer to a request that must succeed. */
   read<T>(path: string): Promise<T>;
   put(path: string, body: unknown): Promise<void>;
+  tryPut(path: string, body: unknown): Promise<{ readonly status: number; readonly text: string }>;
   post(path: string, body: unknown): Promise<{ readonly status: number; readonly text: string }>;
   /** Differences that an audit of the environment finds. */
   audit(): Promise<readonly unknown[]>;
@@ -42,6 +43,7 @@ export async function newTenant(ergon: TestErgon, customers: readonly string[] =
     put: async (path, body) => {
       await must(path, { method: 'PUT', body: JSON.stringify(body) });
     },
+    tryPut: (path, body) => ask(path, { method: 'PUT', body: JSON.stringify(body) }),
     post: (path, body) => ask(path, { method: 'POST', body: JSON.stringify(body) }),
     audit: async () => {
       const report = JSON.parse(await must('/v1/audit', { method: 'POST' })) as { differences: readonly unknown[] };
