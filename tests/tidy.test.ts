@@ -9,7 +9,18 @@ const PURE = ['exact', 'usage', 'compute', 'rating', 'delivery'];
 const DOORS = ['client', 'cli', 'dashboard'];
 const GROUP: Readonly<Record<string, number>> = {
   ...{ capture: 3, gateway: 3, billing: 3, handoff: 3, report: 3, audit: 3 },
-  ...{ record: 2, identity: 2, estimate: 2, deployments: 2, govern: 2, ledger: 2, catalog: 2, work: 2 },
+  ...{
+    record: 2,
+    identity: 2,
+    estimate: 2,
+    deployments: 2,
+    govern: 2,
+    ledger: 2,
+    catalog: 2,
+    work: 2,
+    quality: 2,
+    'provider-prices': 2,
+  },
   ...{ store: 1, http: 1, event: 1 },
 };
 

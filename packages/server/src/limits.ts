@@ -26,6 +26,8 @@ export const LIMITS = {
   inFlightBytesMax: 128 * 1024 * 1024,
   /** Conflicts kept for people to look at, per environment. */
   conflictLogMax: 10_000,
+  /** Warnings of one ingest answer: a sender's mistake is mostly the same for every event. */
+  warningsMax: 100,
   /** Rows of one answer page. */
   pageSizeMax: 1_000,
   /** Event blocks one list request may decode before it answers with a cursor. */
@@ -64,6 +66,9 @@ export const LIMITS = {
   trainingLengthDefault: 2_048,
   /** Layers of a user's model configuration: eight times the deepest published. */
   modelLayersMax: 1_024,
+  /** Model aliases of an environment, and versions of its own provider prices: all are in memory beside the catalog. */
+  modelAliasesMax: 1_000,
+  priceOverrideVersionsMax: 5_000,
   /** Members of a customer's metadata. */
   metadataMembersMax: 50,
   /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */

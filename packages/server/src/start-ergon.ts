@@ -12,9 +12,10 @@ import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
 import { expireGrants } from './ledger/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
+import { costSource } from './record/cost-source.ts';
 import { GroupCommit } from './record/group-commit.ts';
+import { forgetFindings } from './quality/index.ts';
 import { recordServices } from './record/services.ts';
-import type { CostSource } from './record/record-services.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { latestMigration, migrate } from './store/migrate.ts';
 import { providePostgres } from './store/provide-postgres.ts';
@@ -101,6 +102,7 @@ function backgroundJobs({ database, record, now }: AppServices): Job[] {
       },
     },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
+    { name: 'old findings', everyMs: 3_600_000, run: () => forgetFindings(database.pool, now()) },
     { name: 'kept answers', everyMs: 3_600_000, run: () => forgetAnswers(database) },
   ];
 }
@@ -139,6 +141,7 @@ function wire(
     database,
     groupCommit,
     record,
+    prices,
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics,
@@ -147,14 +150,6 @@ function wire(
     version: VERSION,
     readiness: () => readiness(database),
     logError: (error, requestId) => log.error({ err: error, request_id: requestId }, 'a request failed'),
-  };
-}
-
-function costSource(prices: ProviderPrices): CostSource {
-  return ({ usage, event }) => {
-    if (usage === undefined) return undefined;
-    const cost = prices.cost(usage, event.occurredAt);
-    return cost === undefined ? undefined : { amount: cost.amount, source: cost.source };
   };
 }
 

@@ -80,6 +80,11 @@ test.each([
     { model: 'gpt-5', deployment: 'none' },
     { unmeasured: 'unknown_deployment' },
   ],
+  [
+    'not, where the tokens sum several prompts',
+    { model: 'llama70', prompt_summed: true },
+    { unmeasured: 'summed_prompts' },
+  ],
   ['not, for a family without a rule', { model: 'DeepSeek-V4-Flash' }, { unmeasured: 'inferred_model' }],
   [
     'not, for more tokens than a call has',

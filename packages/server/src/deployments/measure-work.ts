@@ -21,7 +21,12 @@ export type WorkNote = {
   readonly context?: string;
 };
 
-export type Unmeasured = 'inferred_model' | 'unknown_deployment' | 'ambiguous_deployment' | 'too_large';
+export type Unmeasured =
+  | 'inferred_model'
+  | 'unknown_deployment'
+  | 'ambiguous_deployment'
+  | 'too_large'
+  | 'summed_prompts';
 
 export type MeasuredWork =
   | { readonly kind: 'measured'; readonly quantities: readonly WorkQuantity[]; readonly note: WorkNote }
@@ -30,10 +35,15 @@ export type MeasuredWork =
 export type WorkQuantity = { readonly meter: string; readonly quantity: Decimal };
 
 export type WorkQuestion = {
+  /** As it was reported. */
   readonly model: string | undefined;
+  /** The model that the reported name stands for, where somebody knows. */
+  readonly standsFor?: string | undefined;
   readonly deployment: string | undefined;
   readonly occurredAt: number;
   readonly tokens: Tokens;
+  /** The tokens sum several prompts: attention within each is not attention over their sum. */
+  readonly isPromptSummed?: boolean;
   /** Device-seconds that the sender split among requests, from measured steps. */
   readonly allocated: Decimal | undefined;
   /** Tokens of one training sequence, for a training run. */
@@ -55,6 +65,7 @@ export function measureWork(question: WorkQuestion, deployments: Deployments): M
   if (tokens > LIMITS.requestTokensMax) return { kind: 'unmeasured', reason: 'too_large' };
   const { source, version } = place;
   if (source.kind === 'bounded') return { kind: 'unmeasured', reason: 'inferred_model' };
+  if (question.isPromptSummed === true) return { kind: 'unmeasured', reason: 'summed_prompts' };
   if (question.trainingLength !== undefined) return trainingWork(place, source, question, tokens);
   if (source.model.encoder !== undefined) return encoderDecoderWork(place, source, work);
   const served = version?.deployment.served;
@@ -73,28 +84,32 @@ export type Place = { readonly source: ModelSource; readonly version: Deployment
 
 /** Where it ran, or at least which model it was. */
 export function placeOf(
-  question: Pick<WorkQuestion, 'model' | 'deployment' | 'occurredAt'>,
+  question: Pick<WorkQuestion, 'model' | 'standsFor' | 'deployment' | 'occurredAt'>,
   deployments: Deployments,
 ): Place | Unmeasured | undefined {
-  const { model, deployment, occurredAt } = question;
+  const { model, standsFor, deployment, occurredAt } = question;
   if (deployments.versions.size > 0) {
     if (deployment !== undefined) {
       const version = deploymentAt(deployments, deployment, occurredAt);
       if (version !== undefined) return { source: version.deployment.source, version };
-    } else if (model !== undefined) {
-      const found = servingAt(deployments, model, occurredAt);
+    } else {
+      const found = servingAt(deployments, model, occurredAt) ?? servingAt(deployments, standsFor, occurredAt);
       if (found !== undefined) return found;
     }
   }
-  const source = model === undefined ? undefined : catalogModel(model);
+  const source = catalogModel(model) ?? catalogModel(standsFor);
   if (source !== undefined) return { source, version: undefined };
   return deployment === undefined ? undefined : 'unknown_deployment';
 }
 
 /** Several deployments of one model: its FLOPs are known, its seconds are not. */
-function servingAt(deployments: Deployments, model: string, occurredAt: number): Place | Unmeasured | undefined {
-  const keys = deployments.serving.get(model);
-  if (keys === undefined) return undefined;
+function servingAt(
+  deployments: Deployments,
+  model: string | undefined,
+  occurredAt: number,
+): Place | Unmeasured | undefined {
+  const keys = model === undefined ? undefined : deployments.serving.get(model);
+  if (model === undefined || keys === undefined) return undefined;
   const [first, ...others] = keys.flatMap((key) => {
     const version = deploymentAt(deployments, key, occurredAt);
     return version !== undefined && servesNow(version, model) ? [version] : [];

@@ -31,7 +31,8 @@ const NAMES_CACHED_MAX = 10_000;
 const byName = new Map<string, ModelSource | undefined>();
 
 /** A model of the catalog by the name that events carry; `undefined` where the catalog does not know it. */
-export function catalogModel(name: string): ModelSource | undefined {
+export function catalogModel(name: string | undefined): ModelSource | undefined {
+  if (name === undefined) return undefined;
   const known = byName.get(name);
   if (known !== undefined || byName.has(name)) return known;
   const entry = findModel(name);

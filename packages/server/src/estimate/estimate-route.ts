@@ -68,7 +68,7 @@ async function estimateCall(
     ...(where.unmeasured !== undefined && { unmeasured: where.unmeasured }),
     cost: {
       charge: moneyOf(charge, currency),
-      provider_cost: moneyOf(providerCost(services, events), 'USD'),
+      provider_cost: moneyOf(providerCost(services, catalog, events), 'USD'),
       physical_cost: moneyOf(computed?.physicalCost, 'USD'),
       currency,
     },
@@ -133,8 +133,12 @@ function syntheticEvent(
   return prepareEvent(captured.event, { ...catalog, deployments: where.deployments });
 }
 
-function providerCost(services: AppServices, events: Bounds<PreparedEvent>): Bounds<Decimal> | undefined {
-  const { low, expected, high } = each(events, (event) => services.record.costOf(event)?.amount);
+function providerCost(
+  services: AppServices,
+  catalog: CatalogSnapshot,
+  events: Bounds<PreparedEvent>,
+): Bounds<Decimal> | undefined {
+  const { low, expected, high } = each(events, (event) => services.record.costOf(event, catalog)?.amount);
   return low === undefined || expected === undefined || high === undefined ? undefined : { low, expected, high };
 }
 

@@ -6,6 +6,7 @@ import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerComputeRoutes } from '../deployments/index.ts';
 import { registerEstimateRoute } from '../estimate/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
+import { registerQualityRoutes } from '../quality/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
@@ -48,6 +49,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerComputeRoutes(app, services);
   registerEstimateRoute(app, services);
   registerReportRoutes(app, services);
+  registerQualityRoutes(app, services);
   registerAccessRoutes(app, services);
   registerAuditRoutes(app, services);
   registerReference(app, services);

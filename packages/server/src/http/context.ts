@@ -3,6 +3,7 @@ import type { KeyVerifier, Principal, RateLimiter, Scope } from './keys.ts';
 import { refuse, ProblemError } from './problem.ts';
 import type { Database } from '../store/database.ts';
 import type { GroupCommit } from '../record/group-commit.ts';
+import type { ProviderPrices } from '../provider-prices/index.ts';
 import type { RecordServices } from '../record/record-services.ts';
 import type { ServerMetrics } from './metrics.ts';
 
@@ -11,6 +12,8 @@ export type AppServices = {
   readonly database: Database;
   readonly groupCommit: GroupCommit;
   readonly record: RecordServices;
+  /** The provider price table, without any environment's own prices. */
+  readonly prices: ProviderPrices;
   readonly keys: KeyVerifier;
   readonly rateLimiter: RateLimiter;
   readonly metrics: ServerMetrics;

@@ -2,11 +2,19 @@ import { type Decimal, isZero } from '@ergon/exact';
 import type { UsageRecord } from '@ergon/usage';
 import { ROLLUP_POSITION } from '../catalog/built-in-meters.ts';
 import { quantityOf } from '../catalog/custom-meter.ts';
-import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import type { Deployments } from '../deployments/deployments.ts';
 import { type MeasuredWork, measureWork, reportedWork, type WorkNote } from '../deployments/measure-work.ts';
 import type { CapturedEvent } from '../event/event.ts';
 import { LIMITS } from '../limits.ts';
 import type { BuiltInQuantity } from './prepare.ts';
+import type { RecordedModel } from './types.ts';
+
+/** What is known of an event by now; its work adds to the quantities. */
+type Metered = {
+  readonly usage: UsageRecord | undefined;
+  readonly model: RecordedModel | undefined;
+  readonly quantities: BuiltInQuantity[];
+};
 
 /** What an event's record says about its work. */
 export type EventWork = WorkNote | { readonly unmeasured: string };
@@ -17,14 +25,13 @@ export type EventWork = WorkNote | { readonly unmeasured: string };
  */
 export function eventWork(
   event: CapturedEvent,
-  usage: UsageRecord | undefined,
-  quantities: BuiltInQuantity[],
-  { deployments }: CatalogSnapshot,
+  { usage, model: standsFor, quantities }: Metered,
+  deployments: Deployments,
 ): EventWork | undefined {
   const { data, type, occurredAt } = event;
   const isRun = type === 'compute.run';
   if (!isRun && type !== 'llm.call' && type !== 'embedding.call') return undefined;
-  const model = typeof data.model === 'string' ? data.model : undefined;
+  const model = usage?.model ?? (typeof data.model === 'string' ? data.model : undefined);
   const deployment = typeof data.deployment === 'string' ? data.deployment : undefined;
   if (model === undefined && deployment === undefined) return isRun ? declared(data) : undefined;
   const seconds = isRun ? sent(data.accelerator_seconds) : undefined;
@@ -35,9 +42,11 @@ export function eventWork(
       : measureWork(
           {
             model,
+            standsFor: standsFor?.canonical,
             deployment,
             occurredAt,
             tokens: usage.tokens,
+            isPromptSummed: usage.isPromptSummed === true,
             allocated: sent(data.accelerator_seconds_allocated) ?? seconds,
             trainingLength: isRun && data.kind === 'training' ? sequenceLength(data.sequence_length) : undefined,
           },

@@ -7,6 +7,7 @@ import { type Contribution, quantityOf, scalarText } from '../catalog/custom-met
 import { LIMITS } from '../limits.ts';
 import { type EventWork, eventWork } from './event-work.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import type { EventRating, RecordedModel } from './types.ts';
 
 /** A quantity of a built-in meter, priced on its own. */
 export type BuiltInQuantity = {
@@ -21,6 +22,8 @@ export type BuiltInQuantity = {
 export type PreparedEvent = {
   readonly event: CapturedEvent;
   readonly usage: UsageRecord | undefined;
+  /** What the reported model stands for; undefined where that is not known. */
+  readonly model: RecordedModel | undefined;
   readonly quantities: readonly BuiltInQuantity[];
   readonly contributions: readonly Contribution[];
   /** Dimensions that prices match on; the properties of the event are among them. */
@@ -38,31 +41,22 @@ const TOKEN_POSITIONS = TOKEN_METERS.map((meter) => ({
   position: ROLLUP_POSITION.get(meter.key) ?? -1,
 }));
 
-/** Meters one event. Pure: the same event and catalog give the same quantities, for ever. */
-export function prepareEvent(event: CapturedEvent, catalog: CatalogSnapshot): PreparedEvent {
-  return prepared(event, catalog, (usage, quantities) => eventWork(event, usage, quantities, catalog));
-}
-
 /**
- * An event as it was recorded: what its work was counted by stands in its record, whatever deployments there are by now.
- * Its quantities are those of the record, not of this.
+ * Meters one event. Pure: the same event and catalog give the same quantities, for ever.
+ *
+ * @param recorded of an event recorded before: what its model stood for and what its work was counted by, whatever the
+ *   catalog says since. Quantities of work are then those of the record, and not added here.
  */
-export function prepareRecorded(
-  event: CapturedEvent,
-  work: EventWork | undefined,
-  catalog: CatalogSnapshot,
-): PreparedEvent {
-  return prepared(event, catalog, () => work);
-}
-
-function prepared(
+export function prepareEvent(
   event: CapturedEvent,
   catalog: CatalogSnapshot,
-  workBy: (usage: UsageRecord | undefined, quantities: BuiltInQuantity[]) => EventWork | undefined,
+  recorded?: Pick<EventRating, 'model' | 'work'>,
 ): PreparedEvent {
   const flags: UsageFlag[] = [];
   const quantities: BuiltInQuantity[] = [];
   const usage = hasUsage(event) ? usageOf(event) : undefined;
+  const reported = usage?.model ?? text(event.data.model);
+  const model = recorded === undefined ? resolved(reported, catalog) : (recorded.model ?? undefined);
   if (usage !== undefined) flags.push(...usage.flags);
   switch (event.type) {
     case 'llm.call':
@@ -87,13 +81,15 @@ function prepared(
   if (REPORTS_SECONDS.has(event.type)) {
     addDecimal(event, quantities, 'accelerator_seconds_reported', 'accelerator_seconds', flags);
   }
-  const work = workBy(usage, quantities);
+  const work =
+    recorded === undefined ? eventWork(event, { usage, model, quantities }, catalog.deployments) : recorded.work;
   return {
     event,
     usage,
+    model,
     quantities,
     contributions: contributionsOf(event, catalog, flags),
-    dimensions: dimensionsOf(event, usage, work),
+    dimensions: dimensionsOf(event, usage, reported, model, work),
     flags,
     work,
   };
@@ -121,9 +117,21 @@ function usageOf(event: CapturedEvent): UsageRecord {
     ...(data.usage !== undefined && { usage: data.usage }),
     ...(data.tokens !== undefined && { tokens: data.tokens }),
     ...(quality !== undefined && { quality }),
+    ...(data.units !== undefined && { units: data.units }),
+    ...(typeof data.service_tier === 'string' && { serviceTier: data.service_tier }),
+    ...(typeof data.speed === 'string' && { speed: data.speed }),
+    ...(typeof data.region === 'string' && { region: data.region }),
+    ...((data.cache_ttl === '5m' || data.cache_ttl === '1h') && { cacheTtl: data.cache_ttl }),
   });
+  if (data.prompt_summed === true && usage.isPromptSummed !== true) return summed(usage, quality);
   // A sender who knows that a log holds less than what was used lowers the mark; nobody raises it.
   return quality !== undefined && usage.quality === 'reported' ? { ...usage, quality } : usage;
+}
+
+/** The sender says that the figures sum several prompts: no context tier may be decided on them. */
+function summed(usage: UsageRecord, quality: Quality | undefined): UsageRecord {
+  const lowered = quality !== undefined && usage.quality === 'reported' ? quality : usage.quality;
+  return { ...usage, quality: lowered, isPromptSummed: true };
 }
 
 function statedQuality(value: unknown): Quality | undefined {
@@ -218,12 +226,22 @@ function contributionsOf(event: CapturedEvent, catalog: CatalogSnapshot, flags: 
   return contributions ?? NO_CONTRIBUTIONS;
 }
 
+/** A name that nobody knows stays as it was reported. */
+function resolved(reported: string | undefined, { resolveModel }: CatalogSnapshot): RecordedModel | undefined {
+  if (reported === undefined) return undefined;
+  const { canonical, family } = resolveModel(reported);
+  if (canonical === undefined) return undefined;
+  return family === undefined ? { canonical } : { canonical, family };
+}
+
 /** Dimensions that Ergon fills by itself, whatever an event's properties are called. */
 const OWN_NAMES: ReadonlySet<string> = new Set(['token_class', 'context_length']);
 
 function dimensionsOf(
   event: CapturedEvent,
   usage: UsageRecord | undefined,
+  reported: string | undefined,
+  model: RecordedModel | undefined,
   work: EventWork | undefined,
 ): Record<string, string | undefined> {
   const { data } = event;
@@ -232,7 +250,9 @@ function dimensionsOf(
     type: event.type,
     status: event.status,
     provider: usage?.provider ?? text(data.provider),
-    model: usage?.model ?? text(data.model),
+    model: reported,
+    canonical_model: model?.canonical,
+    model_family: model?.family,
     api: usage?.api ?? text(data.api),
     feature: text(data.feature),
     user: text(data.user),

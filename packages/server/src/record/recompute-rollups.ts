@@ -3,7 +3,7 @@ import type { Client } from '../store/database.ts';
 import { instantArray } from '../store/pg-arrays.ts';
 import type { Attributed } from './attributed.ts';
 import { DimensionSets } from './dimension-sets.ts';
-import { prepareRecorded } from './prepare.ts';
+import { prepareEvent } from './prepare.ts';
 import { orderKey } from './rate-group.ts';
 import { NOBODY, standingEvents } from './read-events.ts';
 import { MINUTE_MICROS, minuteOf, RollupSums } from './rollups.ts';
@@ -49,7 +49,7 @@ async function recomputeCell(
   const sets = new DimensionSets();
   for await (const stored of standingEvents(client, environmentId, customerId, minute, minute + MINUTE_MICROS)) {
     const { event, rating } = stored;
-    const prepared = prepareRecorded(event, rating.work, catalog);
+    const prepared = prepareEvent(event, catalog, rating);
     // A meter counts from its creation on: an event recorded before it gave it nothing, and gives it nothing now.
     const recorded = new Set(rating.quantities.map(([meter]) => meter));
     for (const contribution of prepared.contributions) {

@@ -5,7 +5,7 @@ import type { Queryable } from '../store/database.ts';
 import { uuidArray } from '../store/pg-arrays.ts';
 import { type AccumulatorState, accumulate, emptyAccumulator, secondsBetween } from './accumulate.ts';
 import { billingMonth } from '../catalog/billing-month.ts';
-import { prepareRecorded } from './prepare.ts';
+import { prepareEvent } from './prepare.ts';
 import type { AccumulatorRow } from './bucket-work.ts';
 import { orderKey } from './rate-group.ts';
 import { standingEvents, type StoredEvent } from './read-events.ts';
@@ -52,7 +52,7 @@ function addTo(
   bucket: string,
   catalog: CatalogSnapshot,
 ): void {
-  const prepared = prepareRecorded(stored.event, stored.rating.work, catalog);
+  const prepared = prepareEvent(stored.event, catalog, stored.rating);
   for (const line of stored.rating.lines) {
     if (line.bucket !== bucket || line.absorbed !== undefined) continue;
     const contribution = prepared.contributions.find((one) => one.meter.key === line.meter);

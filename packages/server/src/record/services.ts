@@ -1,4 +1,5 @@
 import type { Currency } from '@ergon/exact';
+import { createCallWatch } from '@ergon/usage';
 import { CustomerCache } from '../catalog/customers.ts';
 import { type CatalogSnapshot, catalogRevision, loadSnapshot } from '../catalog/snapshot.ts';
 import { Generations } from '../identity/index.ts';
@@ -26,6 +27,7 @@ export function recordServices(database: Database, costOf: CostSource): RecordSe
     knownRows: new Set(),
     grantFacts: new Map(),
     costOf,
+    watch: createCallWatch(),
     catalog: async (environmentId) => snapshots.get(environmentId) ?? load(environmentId),
     async currentCatalog(environmentId) {
       const known = snapshots.get(environmentId);

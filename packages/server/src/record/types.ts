@@ -15,7 +15,12 @@ export type PendingRequest = {
   readonly hasVoid: boolean;
 };
 
-export type IngestWarning = { readonly index: number; readonly code: string; readonly detail: string };
+export type IngestWarning = {
+  /** Position in the request of the event that shows it; absent where it is about more than one. */
+  readonly index?: number;
+  readonly code: string;
+  readonly detail: string;
+};
 
 /** What the transaction made of one event: kept beside it, so that every amount can be explained as it came about. */
 export type EventRating = {
@@ -25,6 +30,8 @@ export type EventRating = {
   /** [meter, quantity] of every metered quantity. */
   readonly quantities: readonly (readonly [string, string])[];
   readonly quality: string | null;
+  /** The model that the reported name stood for then; null where it was unknown, and for events recorded before that was kept. */
+  readonly model: RecordedModel | null;
   /** Card version and period of the lines. */
   readonly version: number | null;
   readonly period: string | null;
@@ -38,6 +45,8 @@ export type EventRating = {
   /** How its work was counted, or why it was not; absent where nothing was known of the model. */
   readonly work: EventWork | undefined;
 };
+
+export type RecordedModel = { readonly canonical: string; readonly family?: string };
 
 export type RatedLine = {
   readonly meter: string;

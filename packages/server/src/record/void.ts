@@ -5,7 +5,7 @@ import { type BilledCustomer, customerById } from '../catalog/customers.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { Client } from '../store/database.ts';
 import { instantArray, uuidArray } from '../store/pg-arrays.ts';
-import { prepareEvent, prepareRecorded } from './prepare.ts';
+import { prepareEvent } from './prepare.ts';
 import { findStoredEvent, type StoredEvent } from './read-events.ts';
 import type { Attributed } from './attributed.ts';
 import type { IngestWarning } from './types.ts';
@@ -105,7 +105,7 @@ async function reversalOf(
     customer,
     version,
     month: monthOf(stored, customer),
-    reverses: { stored, prepared: prepareRecorded(stored.event, rating.work, catalog) },
+    reverses: { stored, prepared: prepareEvent(stored.event, catalog, rating) },
   };
 }
 

@@ -107,6 +107,7 @@ class BlockSums {
       quantities: sums.quantities,
       contributions: prepared.contributions.map(contributionText),
       quality: prepared.usage?.quality ?? null,
+      model: prepared.model,
       version: isRated ? (version?.id ?? null) : null,
       period: isRated ? month.period : null,
       currency: currency ?? null,
@@ -122,7 +123,7 @@ class BlockSums {
     const { prepared } = one;
     const { services } = this.#context;
     const customerId = one.customer?.id ?? NOBODY;
-    const cost = services.costOf(prepared);
+    const cost = services.costOf(prepared, this.#context.catalog);
     const isRated = rated.lines.length > 0;
     if (prepared.quantities.length > 0 || isRated) {
       const set = services.dimensionSets.usage(prepared.dimensions, currency);

@@ -6,7 +6,7 @@ import { ATTRIBUTION_FIELDS, VOID_TYPE } from '../event/event.ts';
 import { formatInstant } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { decimalOutput, instantOrNull, instantOutput, instantText } from '../http/wire.ts';
-import { type PreparedEvent, prepareRecorded } from '../record/prepare.ts';
+import { type PreparedEvent, prepareEvent } from '../record/prepare.ts';
 import { findStoredEvent, type StoredEvent } from '../record/read-events.ts';
 import type { Queryable } from '../store/database.ts';
 import { uuidArray } from '../store/pg-arrays.ts';
@@ -63,10 +63,10 @@ export async function explainEvent(
     ratedEvent(pool, environmentId, stored),
     receivablesOf(pool, environmentId, rating.customer),
   ]);
-  const prepared = prepareRecorded(event, rating.work, catalog);
+  const prepared = prepareEvent(event, catalog, rating);
   const version = versionOf(catalog, rating.version);
   const subject = {
-    prepared: prepareRecorded(rated.event, rated.rating.work, catalog),
+    prepared: prepareEvent(rated.event, catalog, rated.rating),
     timeZone: await timeZoneOf(pool, environmentId, stored),
   };
   return {
