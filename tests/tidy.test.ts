@@ -10,7 +10,8 @@ const DOORS = ['client', 'cli', 'dashboard'];
 const GROUP: Readonly<Record<string, number>> = {
   ...{ capture: 3, gateway: 3, billing: 3, handoff: 3, report: 3, audit: 3 },
   ...{ record: 2, identity: 2, estimate: 2, deployments: 2, govern: 2, ledger: 2, catalog: 2, work: 2 },
-  ...{ store: 1, http: 1, event: 1 },
+  ...{ outbox: 2, policies: 2 },
+  ...{ store: 1, http: 1, event: 1, outbound: 1 },
 };
 
 /**

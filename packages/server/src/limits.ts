@@ -46,4 +46,15 @@ export const LIMITS = {
   metadataMembersMax: 50,
   /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */
   uniqueValuesMax: 1_000_000,
+  /** Webhook endpoints of an environment: every event is handed to each that listens. */
+  webhookEndpointsMax: 50,
+  /** Attempts at one delivery, about three days with the pauses between, before it is dead and waits for a replay. */
+  webhookAttemptsMax: 12,
+  /** The longest a receiver may take: it should store the event and answer. */
+  webhookTimeoutMs: 10_000,
+  /** Bytes read of a receiver's answer. */
+  webhookAnswerBytesMax: 16 * 1024,
+  /** Deliveries one process has in flight, and of those to one endpoint, so that a slow one does not stop the others. */
+  webhooksInFlightMax: 32,
+  webhooksInFlightPerEndpointMax: 8,
 } as const;

@@ -3,6 +3,7 @@ import { serve } from '@hono/node-server';
 import pino from 'pino';
 import type { ErgonConfig } from './config.ts';
 import { ensureAdminKey } from './admin-key.ts';
+import { deliverWebhooks } from './handoff/index.ts';
 import { createApp } from './http/app.ts';
 import type { AppServices } from './http/context.ts';
 import { forgetAnswers } from './http/idempotency.ts';
@@ -11,6 +12,7 @@ import { serverMetrics } from './http/metrics.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
 import { expireGrants } from './ledger/index.ts';
+import { addressGuard, createOutbound } from './outbound/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { GroupCommit } from './record/group-commit.ts';
 import { recordServices } from './record/services.ts';
@@ -90,7 +92,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   }
 }
 
-function backgroundJobs({ database, record, now }: AppServices): Job[] {
+function backgroundJobs({ database, record, outbound, now }: AppServices): Job[] {
   return [
     {
       name: 'identity generations',
@@ -101,6 +103,7 @@ function backgroundJobs({ database, record, now }: AppServices): Job[] {
       },
     },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
+    { name: 'webhooks', everyMs: 1_000, run: () => deliverWebhooks({ database, outbound, now }) },
     { name: 'kept answers', everyMs: 3_600_000, run: () => forgetAnswers(database) },
   ];
 }
@@ -142,6 +145,7 @@ function wire(
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics,
+    outbound: createOutbound(addressGuard(config.webhookPrivateHosts)),
     now,
     lateDays: config.lateDays,
     version: VERSION,

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { isConnectionLost, isTooSlow } from '../store/database.ts';
 import { registerAuditRoutes } from '../audit/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
+import { registerHandoffRoutes } from '../handoff/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
@@ -44,6 +45,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerCatalogRoutes(app, services);
   registerLedgerRoutes(app, services);
   registerReportRoutes(app, services);
+  registerHandoffRoutes(app, services);
   registerAccessRoutes(app, services);
   registerAuditRoutes(app, services);
   registerReference(app, services);

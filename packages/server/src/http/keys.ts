@@ -15,6 +15,7 @@ export const SCOPES = [
   'billing:write',
   'catalog:read',
   'catalog:write',
+  'webhooks:write',
   'keys:write',
   'audit:read',
 ] as const;
@@ -29,6 +30,7 @@ const ROLE_SCOPES: Readonly<Record<Role, readonly Scope[]>> = {
     'catalog:read',
     'catalog:write',
     'events:void',
+    'webhooks:write',
     'audit:read',
   ],
   read: ['usage:read', 'billing:read', 'catalog:read'],
