@@ -57,4 +57,12 @@ export const LIMITS = {
   /** Deliveries one process has in flight, and of those to one endpoint, so that a slow one does not stop the others. */
   webhooksInFlightMax: 32,
   webhooksInFlightPerEndpointMax: 8,
+  /** Postings of a customer that a forecast reads: bounds the answer of a wallet. */
+  forecastPostingsMax: 5_000,
+  /** Levels of a wallet's alerts, of each kind. */
+  alertLevelsMax: 20,
+  /** Credit units of an environment. */
+  creditUnitsMax: 200,
+  /** Watched wallets one round of the job reads at a time. */
+  watchedAtOnce: 500,
 } as const;

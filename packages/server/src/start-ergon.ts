@@ -11,7 +11,7 @@ import { KeyVerifier, RateLimiter } from './http/keys.ts';
 import { serverMetrics } from './http/metrics.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
-import { expireGrants } from './ledger/index.ts';
+import { expireGrants, watchWallets } from './ledger/index.ts';
 import { addressGuard, createOutbound } from './outbound/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { GroupCommit } from './record/group-commit.ts';
@@ -103,6 +103,7 @@ function backgroundJobs({ database, record, outbound, now }: AppServices): Job[]
       },
     },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
+    { name: 'watched wallets', everyMs: 1_000, run: () => watchWallets(database, now()) },
     { name: 'webhooks', everyMs: 1_000, run: () => deliverWebhooks({ database, outbound, now }) },
     { name: 'kept answers', everyMs: 3_600_000, run: () => forgetAnswers(database) },
   ];
