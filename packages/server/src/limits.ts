@@ -63,6 +63,14 @@ export const LIMITS = {
   alertLevelsMax: 20,
   /** Credit units of an environment. */
   creditUnitsMax: 200,
+  /** Policies of an environment: each is asked about every admission. */
+  policiesMax: 100,
+  /** A policy's condition: characters, nodes and nesting, so that asking it costs microseconds whatever it says. */
+  conditionLengthMax: 2_000,
+  conditionNodesMax: 200,
+  conditionDepthMax: 16,
+  /** Decisions one replay looks at. */
+  replayDecisionsMax: 1_000,
   /** Watched wallets one round of the job reads at a time. */
   watchedAtOnce: 500,
 } as const;

@@ -5,6 +5,7 @@ import { registerAuditRoutes } from '../audit/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerHandoffRoutes } from '../handoff/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
+import { registerPoliciesRoutes } from '../policies/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
@@ -45,6 +46,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerCatalogRoutes(app, services);
   registerLedgerRoutes(app, services);
   registerReportRoutes(app, services);
+  registerPoliciesRoutes(app, services);
   registerHandoffRoutes(app, services);
   registerAccessRoutes(app, services);
   registerAuditRoutes(app, services);
