@@ -9,8 +9,20 @@ const PURE = ['exact', 'usage', 'compute', 'rating', 'delivery'];
 const DOORS = ['client', 'cli', 'dashboard'];
 const GROUP: Readonly<Record<string, number>> = {
   ...{ capture: 3, gateway: 3, billing: 3, handoff: 3, report: 3, audit: 3 },
-  ...{ record: 2, identity: 2, estimate: 2, deployments: 2, govern: 2, ledger: 2, catalog: 2, work: 2 },
-  ...{ outbox: 2, policies: 2 },
+  ...{
+    record: 2,
+    identity: 2,
+    estimate: 2,
+    deployments: 2,
+    govern: 2,
+    ledger: 2,
+    catalog: 2,
+    work: 2,
+    quality: 2,
+    'provider-prices': 2,
+    outbox: 2,
+    policies: 2,
+  },
   ...{ store: 1, http: 1, event: 1, outbound: 1 },
 };
 
@@ -20,7 +32,9 @@ const GROUP: Readonly<Record<string, number>> = {
  */
 const FACES: Readonly<Record<string, readonly string[]>> = {
   capture: ['ingest'],
-  catalog: ['billing-month', 'built-in-meters', 'custom-meter', 'customers', 'snapshot'],
+  catalog: ['billing-month', 'built-in-meters', 'custom-meter', 'customers', 'revision', 'snapshot'],
+  // The record asks budgets and holds in its own transaction.
+  govern: ['budget-store', 'compile-budget', 'count-spending', 'hold-store', 'schemas', 'take-holds'],
   ledger: ['burn'],
   // The record's own shapes are read back by report, and recomputed by audit.
   record: [

@@ -83,3 +83,13 @@ export { type ImageWork, imageWork, type VisionTower } from './vision-tower.ts';
 export { type BoundedReading, boundedFlops, boundedParameters, type CountInterval } from './bounded-count.ts';
 export { type StepBytes, stepBytes } from './step-bytes.ts';
 export { workOfTokens } from './work-of-tokens.ts';
+export {
+  charactersPerToken,
+  TEXT_KINDS,
+  type TextKind,
+  tokenExchangeRate,
+  type Tokenizer,
+  tokenizerOf,
+  TOKENIZERS,
+} from './tokenizer-rates.ts';
+export { TOKENIZER_RATES } from './tokenizer-rates.generated.ts';

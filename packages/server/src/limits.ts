@@ -26,6 +26,8 @@ export const LIMITS = {
   inFlightBytesMax: 128 * 1024 * 1024,
   /** Conflicts kept for people to look at, per environment. */
   conflictLogMax: 10_000,
+  /** Warnings of one ingest answer: a sender's mistake is mostly the same for every event. */
+  warningsMax: 100,
   /** Rows of one answer page. */
   pageSizeMax: 1_000,
   /** Event blocks one list request may decode before it answers with a cursor. */
@@ -42,6 +44,16 @@ export const LIMITS = {
   smallBodyBytesMax: 1024 * 1024,
   /** Custom meters of an environment: each is asked about every event. */
   metersMax: 200,
+  /** Model aliases of an environment, and versions of its own provider prices: all are in memory beside the catalog. */
+  modelAliasesMax: 1_000,
+  priceOverrideVersionsMax: 5_000,
+  /** Budgets of an environment, and how many of them may apply to one request (DESIGN section 9). */
+  budgetsMax: 5_000,
+  budgetsApplyMax: 64,
+  /** Longest life of a hold before it expires by itself; it may be extended again and again. */
+  holdSecondsMax: 86_400,
+  /** Holds and settlements that one statement takes together. */
+  holdsTogetherMax: 200,
   /** Members of a customer's metadata. */
   metadataMembersMax: 50,
   /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */

@@ -9,14 +9,16 @@ import type { AppServices } from './http/context.ts';
 import { forgetAnswers } from './http/idempotency.ts';
 import { KeyVerifier, RateLimiter } from './http/keys.ts';
 import { serverMetrics } from './http/metrics.ts';
+import { expireHolds, HoldDesk } from './govern/index.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
 import { expireGrants, watchWallets } from './ledger/index.ts';
 import { addressGuard, createOutbound } from './outbound/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
+import { costSource } from './record/cost-source.ts';
 import { GroupCommit } from './record/group-commit.ts';
+import { forgetFindings } from './quality/index.ts';
 import { recordServices } from './record/services.ts';
-import type { CostSource } from './record/record-services.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { latestMigration, migrate } from './store/migrate.ts';
 import { providePostgres } from './store/provide-postgres.ts';
@@ -92,7 +94,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   }
 }
 
-function backgroundJobs({ database, record, outbound, now }: AppServices): Job[] {
+function backgroundJobs({ database, record, holds, outbound, now }: AppServices): Job[] {
   return [
     {
       name: 'identity generations',
@@ -102,9 +104,11 @@ function backgroundJobs({ database, record, outbound, now }: AppServices): Job[]
         if (isChanged || record.generations.isIncomplete) await record.generations.refresh(database.pool);
       },
     },
+    { name: 'hold expiry', everyMs: 1_000, run: () => expireHolds(database, holds, now()) },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
     { name: 'watched wallets', everyMs: 1_000, run: () => watchWallets(database, now()) },
     { name: 'webhooks', everyMs: 1_000, run: () => deliverWebhooks({ database, outbound, now }) },
+    { name: 'old findings', everyMs: 3_600_000, run: () => forgetFindings(database.pool, now()) },
     { name: 'kept answers', everyMs: 3_600_000, run: () => forgetAnswers(database) },
   ];
 }
@@ -142,7 +146,9 @@ function wire(
   return {
     database,
     groupCommit,
+    holds: new HoldDesk(database, now),
     record,
+    prices,
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics,
@@ -152,14 +158,6 @@ function wire(
     version: VERSION,
     readiness: () => readiness(database),
     logError: (error, requestId) => log.error({ err: error, request_id: requestId }, 'a request failed'),
-  };
-}
-
-function costSource(prices: ProviderPrices): CostSource {
-  return ({ usage, event }) => {
-    if (usage === undefined) return undefined;
-    const cost = prices.cost(usage, event.occurredAt);
-    return cost === undefined ? undefined : { amount: cost.amount, source: cost.source };
   };
 }
 

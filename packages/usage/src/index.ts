@@ -28,5 +28,6 @@ export {
   type UsageRecord,
 } from './record.ts';
 export { createUsageAccumulator, type UsageAccumulator } from './stream/usage-accumulator.ts';
+export { type CallWatch, createCallWatch, type WatchedCall } from './warnings/call-watch.ts';
 export { type SeenCall, sourceWarnings } from './warnings/source-warnings.ts';
 export { type CallFacts, type UsageWarning, type UsageWarningCode, usageWarnings } from './warnings/usage-warnings.ts';

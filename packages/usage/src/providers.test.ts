@@ -456,6 +456,20 @@ const cases: readonly Case[] = [
     also: { units: { audio_seconds: '12.5' }, quality: 'reported' },
   },
   {
+    name: "OpenRouter with the customer's own key tells its fee alone, which is no price",
+    input: {
+      provider: 'openrouter',
+      usage: {
+        prompt_tokens: 1,
+        completion_tokens: 1,
+        cost: 0.0005,
+        is_byok: true,
+        cost_details: { upstream_inference_cost: 0.01 },
+      },
+    },
+    tokens: { input: 1, output: 1 },
+  },
+  {
     name: 'a reported cost of zero is no price',
     input: { provider: 'openrouter', usage: { prompt_tokens: 1, completion_tokens: 1, cost: 0 } },
     tokens: { input: 1, output: 1 },

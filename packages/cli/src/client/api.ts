@@ -12,8 +12,15 @@ import type {
   Key,
   LedgerEntry,
   Meter,
+  ModelAlias,
   Page,
+  PriceDisagreement,
+  PriceLookup,
+  PriceOverride,
+  PriceTableReport,
+  QualityFinding,
   RateCard,
+  ReportedModel,
   Run,
   UsageReport,
   Wallet,
@@ -30,6 +37,16 @@ export type Api = {
   readonly usage: (query: Query) => Promise<UsageReport>;
   readonly listMeters: () => Promise<Page<Meter>>;
   readonly listCustomers: (query: Query) => Promise<Page<Customer>>;
+  readonly listDataQuality: (customer: string, query: Query) => Promise<Page<QualityFinding>>;
+  readonly lookUpPrice: (query: Query) => Promise<PriceLookup>;
+  readonly getPriceTable: () => Promise<PriceTableReport>;
+  readonly listPriceDisagreements: (query: Query) => Promise<Page<PriceDisagreement>>;
+  readonly listPriceOverrides: (query: Query) => Promise<Page<PriceOverride>>;
+  readonly putPriceOverride: (key: string, price: unknown) => Promise<PriceOverride>;
+  readonly deletePriceOverride: (key: string) => Promise<void>;
+  readonly listReportedModels: (query: Query) => Promise<Page<ReportedModel>>;
+  readonly putModelAlias: (reported: string, model: string) => Promise<ModelAlias>;
+  readonly deleteModelAlias: (reported: string) => Promise<void>;
   readonly listWallets: (customer: string) => Promise<Page<Wallet>>;
   readonly getWallet: (customer: string, wallet: string) => Promise<Wallet>;
   readonly createGrant: (customer: string, wallet: string, grant: unknown, idempotencyKey: string) => Promise<Grant>;
@@ -61,6 +78,20 @@ export function createApi(client: Client): Api {
     usage: (query) => call('GET', '/v1/usage', { query }),
     listMeters: () => call('GET', '/v1/meters', {}),
     listCustomers: (query) => call('GET', '/v1/customers', { query }),
+    listDataQuality: (customer, query) => call('GET', `/v1/customers/${seg(customer)}/data_quality`, { query }),
+    lookUpPrice: (query) => call('GET', '/v1/provider_prices', { query }),
+    getPriceTable: () => call('GET', '/v1/provider_price_table', {}),
+    listPriceDisagreements: (query) => call('GET', '/v1/provider_price_table/disagreements', { query }),
+    listPriceOverrides: (query) => call('GET', '/v1/provider_price_overrides', { query }),
+    putPriceOverride: (key, price) => call('PUT', `/v1/provider_price_overrides/${seg(key)}`, { json: price }),
+    deletePriceOverride: async (key) => {
+      await client.request('DELETE', `/v1/provider_price_overrides/${seg(key)}`, { retry: RETRY_INTERACTIVE });
+    },
+    listReportedModels: (query) => call('GET', '/v1/reported_models', { query }),
+    putModelAlias: (reported, model) => call('PUT', `/v1/model_aliases/${seg(reported)}`, { json: { model } }),
+    deleteModelAlias: async (reported) => {
+      await client.request('DELETE', `/v1/model_aliases/${seg(reported)}`, { retry: RETRY_INTERACTIVE });
+    },
     listWallets: (customer) => call('GET', `/v1/customers/${seg(customer)}/wallets`, {}),
     getWallet: (customer, wallet) => call('GET', walletPath(customer, wallet), {}),
     createGrant: (customer, wallet, grant, idempotencyKey) =>

@@ -87,6 +87,85 @@ export type Customer = {
   readonly provisional?: boolean;
 };
 
+export type PriceTable = {
+  readonly library: string;
+  readonly version: string;
+  readonly published_on: string | null;
+  readonly age_days: number | null;
+};
+
+/** What a provider charges for a model. */
+export type PriceLookup = {
+  readonly table: PriceTable;
+  readonly canonical_model: string | null;
+  readonly model_family: string | null;
+  readonly price: {
+    readonly provider: string;
+    readonly model: string;
+    readonly source: string;
+    readonly tiers: readonly {
+      readonly prompt_tokens_above: number;
+      readonly per_million_tokens: Readonly<Record<string, string>>;
+    }[];
+    readonly per_unit: Readonly<Record<string, { readonly amount: string; readonly per: string }>>;
+    readonly request_fee: { readonly amount: string; readonly per: string } | null;
+    readonly flags: readonly { readonly code: string; readonly detail: string }[];
+  } | null;
+  readonly reason: string | null;
+};
+
+/** A model as usage names it. */
+export type ReportedModel = {
+  readonly provider: string | null;
+  readonly model: string | null;
+  readonly canonical_model: string | null;
+  readonly model_family: string | null;
+  readonly requests: string;
+  readonly requests_without_cost: string;
+  readonly provider_cost: string;
+  readonly last_seen: string;
+  readonly reason: string | null;
+};
+
+export type ModelAlias = { readonly reported: string; readonly model: string; readonly canonical_model: string };
+
+export type PriceTableReport = {
+  readonly table: PriceTable;
+  readonly providers: number;
+  readonly models: number;
+  readonly models_without_figures: readonly string[];
+  readonly models_with_context_tiers: number;
+  readonly changes_ahead: readonly { readonly provider: string; readonly model: string; readonly from: string }[];
+  readonly disagreements: number;
+};
+
+export type PriceDisagreement = {
+  readonly provider: string;
+  readonly model: string;
+  readonly kind: string;
+  readonly used: string;
+  readonly other: string;
+  readonly detail: string;
+};
+
+export type PriceOverride = {
+  readonly key: string;
+  readonly version: number;
+  readonly effective_from: string;
+  readonly price: { readonly provider: string; readonly model: string; readonly source: string } | null;
+};
+
+/** A sign that a customer's usage is sent in a way that bills wrongly. */
+export type QualityFinding = {
+  readonly kind: string;
+  readonly events: string;
+  readonly first_seen: string;
+  readonly last_seen: string;
+  readonly example: { readonly source: string; readonly id: string };
+  readonly detail: string;
+  readonly remedy: string;
+};
+
 export type Grant = {
   readonly id: string;
   readonly amount: string;

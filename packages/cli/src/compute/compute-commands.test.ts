@@ -97,6 +97,13 @@ test('models and accelerators list what is known, with sources', async () => {
   expect((await run('accelerators', '--sources')).out).toContain('prices   2026');
 });
 
+test('tokenizers: the same text in other tokens', async () => {
+  const { out } = await run('tokenizers');
+  expect(out).toMatch(/english +\d\.\d\d +1\.00 +/);
+  const { rates } = JSON.parse((await run('tokenizers', '--per', 'llama-3', '--json')).out);
+  expect(rates).toContainEqual({ text: 'hindi', tokenizer: 'llama-3', tokens: { low: 1, expected: 1, high: 1 } });
+});
+
 test('calibrate: measured against modelled, and the interval that follows', async () => {
   const of = (concurrency: number, factor: number) => ({
     backend: 'vllm',

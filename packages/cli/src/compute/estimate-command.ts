@@ -1,5 +1,5 @@
 import { type Decimal, decimal, parseDecimal } from '@ergon/exact';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
 import type { CommandContext } from '../command-context.ts';
 import { EXIT_CODE } from '../exit-code.ts';
@@ -35,7 +35,11 @@ export function addEstimateCommand(program: Command, context: CommandContext): v
     .option('--cached <tokens>', 'prompt tokens found in the cache', whole(0, TOKENS_MAX), 0)
     .option('--output <tokens>', 'tokens to write', whole(0, TOKENS_MAX), 256)
     .option('--price <usd>', 'USD a device-hour (default: typical of public lists)', money)
-    .option('--utilisation <share>', 'share of the hours bought that do work, 0 to 1', share, decimal(1))
+    .addOption(
+      new Option('--utilisation <share>', 'share of the hours bought that do work, 0 to 1')
+        .argParser(share)
+        .default(decimal(1), '1'),
+    )
     .option('--roofline', 'draw the roofline of the device and where the phases stand')
     .addHelpText('after', HELP)
     .action((models: string[], flags: EstimateFlags) => estimate(context, models, flags));

@@ -1,5 +1,7 @@
+import { add, decimal, toText } from '@ergon/exact';
 import { normaliseUsage, TOKEN_CLASSES, type TokenClass } from '@ergon/usage';
 import type { ImportItem } from './item.ts';
+import type { ListPrices } from './list-prices.ts';
 
 /** What an import would send. */
 export type DryRun = {
@@ -14,8 +16,18 @@ export type DryRun = {
   readonly models: Readonly<Record<string, number>>;
   /** Whole tokens per class, as text. */
   readonly tokens: Readonly<Partial<Record<TokenClass, string>>>;
+  /** What the providers charge for it at list prices, in USD. */
+  readonly cost: ListCost;
   /** The first event, as it would be sent: one line of JSON. */
   readonly first: string | undefined;
+};
+
+export type ListCost = {
+  readonly amount: string;
+  /** The price table and its version. */
+  readonly source: string;
+  /** Calls of models that the table does not have, by model: they are not in the amount. */
+  readonly unpriced: Readonly<Record<string, number>>;
 };
 
 const NAMES_MAX = 50;
@@ -23,6 +35,7 @@ const NAMES_MAX = 50;
 /** Reads everything and sends nothing. */
 export async function dryRun(
   items: AsyncIterable<ImportItem>,
+  prices: ListPrices,
   onProblem: (place: string, detail: string) => void,
 ): Promise<DryRun> {
   const tokens = new Map<TokenClass, bigint>();
@@ -30,7 +43,9 @@ export async function dryRun(
     customers: new Map<string, number>(),
     types: new Map<string, number>(),
     models: new Map<string, number>(),
+    unpriced: new Map<string, number>(),
   };
+  let amount = decimal(0);
   const range: { from?: string; to?: string } = {};
   let [events, unreadable] = [0, 0];
   let first: string | undefined;
@@ -53,6 +68,9 @@ export async function dryRun(
     }
     if (data?.usage === undefined && data?.tokens === undefined) continue;
     const record = normaliseUsage(data);
+    const cost = prices.cost(record, event.time);
+    if (cost === undefined) countName(names.unpriced, data.model ?? '(none)');
+    else amount = add(amount, cost);
     for (const name of TOKEN_CLASSES) {
       const count = record.tokens[name];
       if (count !== undefined) tokens.set(name, (tokens.get(name) ?? 0n) + BigInt(count));
@@ -68,6 +86,7 @@ export async function dryRun(
     types: Object.fromEntries(names.types),
     models: Object.fromEntries(names.models),
     tokens: Object.fromEntries([...tokens].map(([name, count]) => [name, String(count)])),
+    cost: { amount: toText(amount), source: prices.source, unpriced: Object.fromEntries(names.unpriced) },
     first,
   };
 }

@@ -1,6 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { CliError } from '../cli-error.ts';
 import type { CommandContext } from '../command-context.ts';
-import { claudeCodePlan } from './claude-code/plan.ts';
+import { EXIT_CODE } from '../exit-code.ts';
+import type { AgentLog } from './agent-logs/agent-log.ts';
+import { AGENTS } from './agent-logs/agents.ts';
+import { agentLogPlan } from './agent-logs/plan.ts';
+import { surveyLogs } from './agent-logs/survey-command.ts';
 import { cloudEventsPlan } from './cloudevents/plan.ts';
 import { type CsvFlags, csvPlan } from './csv/plan.ts';
 import { CSV_PRESETS } from './csv/presets.ts';
@@ -12,12 +17,16 @@ export function addImportCommand(program: Command, context: CommandContext): voi
   const group = program
     .command('import')
     .description(
-      'bring recorded usage into Ergon: from a file, from standard input (-), or from the logs of Claude Code',
+      'bring recorded usage into Ergon: from a file, from standard input (-), or from the logs of coding agents',
     )
-    .addHelpText('after', IMPORT_HELP);
+    .option('--dry-run', 'look for the logs of every agent and say what is in them; sends nothing, needs no server')
+    .addHelpText('after', IMPORT_HELP)
+    .action(async (flags: { dryRun?: boolean }) => {
+      await context.end(surveyLogs(context.io, { ...flags, ...context.globals() }));
+    });
   addCloudEvents(group, context);
   addCsv(group, context);
-  addClaudeCode(group, context);
+  for (const agent of AGENTS) addAgent(group, context, agent);
 }
 
 const IMPORT_HELP = `
@@ -30,8 +39,14 @@ Examples:
   $ ergon import csv AzureLLMInferenceTrace_code.csv --preset azure-llm-trace --set model=gpt-4o --customer acme
   $ ergon import csv calls.csv --customer acme --type llm.call --id-from request_id \\
       --map time=created_at --map model=model --map tokens.input=prompt --map tokens.output=completion
+  $ ergon import --dry-run
   $ ergon import claude-code --customer engineering
   $ zcat calls.ndjson.gz | ergon import cloudevents - --dry-run`;
+
+/** The options of the kind, of `import` and of `ergon` itself: `--dry-run` belongs to both, wherever it stands. */
+function allFlags(command: Command, flags: ImportFlags): ImportFlags {
+  return { ...flags, ...command.optsWithGlobals<ImportFlags>() };
+}
 
 function addCommonOptions(command: Command): Command {
   return command
@@ -52,7 +67,7 @@ function addCloudEvents(group: Command, context: CommandContext): void {
     .option('--source <name>', 'the source of events that name none', 'import');
   addCommonOptions(command).action(
     async (paths: string[], flags: ImportFlags & { customer?: string; source: string }) => {
-      const all = { ...flags, ...context.globals() };
+      const all = allFlags(command, flags);
       await context.end(runImport(context.io, cloudEventsPlan(fileInputs(context.io, paths), flags), all));
     },
   );
@@ -84,7 +99,7 @@ function addCsv(group: Command, context: CommandContext): void {
     .option('--null <text>', 'a cell with this text is empty; again for each', collect, ['NULL'])
     .addHelpText('after', CSV_HELP);
   addCommonOptions(command).action(async (paths: string[], flags: ImportFlags & CsvFlags) => {
-    const all = { ...flags, ...context.globals() };
+    const all = allFlags(command, flags);
     await context.end(runImport(context.io, csvPlan(fileInputs(context.io, paths), flags), all));
   });
 }
@@ -102,34 +117,43 @@ Examples:
   $ ergon import csv jobs.csv --customer acme --type gpu.job --id-from job_id \\
       --map time=finished --map properties.seconds=gpu_seconds:number --map properties.region=region`;
 
-function addClaudeCode(group: Command, context: CommandContext): void {
+function addAgent(group: Command, context: CommandContext, agent: AgentLog): void {
   const command = group
-    .command('claude-code')
-    .argument(
-      '[path...]',
-      'session files or directories (default: the directories Claude Code uses, or CLAUDE_CONFIG_DIR)',
-    )
-    .description('the session logs of Claude Code: every API call once, however often the logs repeat it')
-    .requiredOption('--customer <id>', 'the customer who pays')
+    .command(agent.name)
+    .argument('[path...]', 'log files or directories (default: where the agent keeps them)')
+    .description(`the logs of ${agent.title}: every call once, however often the logs repeat it`)
+    .option('--customer <id>', 'the customer who pays')
     .option(
       '--set <target=value>',
       'the same value in every event, such as user=ada or team=core; again for each',
       collect,
       [],
     )
-    .addHelpText('after', CLAUDE_HELP);
+    .addHelpText('after', agentHelp(agent));
   addCommonOptions(command).action(
-    async (paths: string[], flags: ImportFlags & { customer: string; set: string[] }) => {
-      const all = { ...flags, ...context.globals() };
-      await context.end(runImport(context.io, claudeCodePlan(context.io, paths, flags), all));
+    async (paths: string[], flags: ImportFlags & { customer?: string; set: string[] }) => {
+      const { customer } = flags;
+      const all = allFlags(command, flags);
+      if (customer === undefined && all.dryRun !== true) {
+        throw new CliError(
+          EXIT_CODE.usage,
+          'no customer',
+          'Say who pays with --customer ID, or look first with --dry-run.',
+        );
+      }
+      const plan = agentLogPlan(context.io, agent, paths, { customer, set: flags.set });
+      await context.end(runImport(context.io, plan, all));
     },
   );
 }
 
-const CLAUDE_HELP = `
+function agentHelp({ name }: AgentLog): string {
+  return `
 Examples:
-  $ ergon import claude-code --customer engineering --set user=ada
-  $ ergon import claude-code backups/projects --customer engineering --dry-run`;
+  $ ergon import ${name} --dry-run
+  $ ergon import ${name} --customer engineering --set user=ada
+  $ ergon import ${name} backups/logs --customer engineering`;
+}
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value];

@@ -13,12 +13,18 @@ export type Progress = {
 
 const LINE_EVERY_MS = 5_000;
 
-/** @param bytesTotal 0 where the size is unknown (standard input) */
-export function startProgress(io: CliIo, bytesTotal: number): Progress {
-  return io.terminal === undefined ? lines(io, bytesTotal) : bar(io, io.terminal, bytesTotal);
+/**
+ * @param bytesTotal 0 where the size is unknown (standard input)
+ * @param what `read` where nothing is sent
+ */
+export function startProgress(io: CliIo, bytesTotal: number, what: 'sent' | 'read' = 'sent'): Progress {
+  const show = what === 'sent' ? figures : readFigures;
+  return io.terminal === undefined ? lines(io, bytesTotal, show) : bar(io, io.terminal, bytesTotal, show);
 }
 
-function lines(io: CliIo, bytesTotal: number): Progress {
+type Show = (counts: ImportCounts, elapsedMs: number) => string;
+
+function lines(io: CliIo, bytesTotal: number, show: Show): Progress {
   const startedMs = io.nowMs();
   let shownMs = startedMs;
   return {
@@ -26,14 +32,14 @@ function lines(io: CliIo, bytesTotal: number): Progress {
       const nowMs = io.nowMs();
       if (nowMs - shownMs < LINE_EVERY_MS) return;
       shownMs = nowMs;
-      io.writeError(`${name}: ${share(bytesRead, bytesTotal)}${figures(counts, nowMs - startedMs)}\n`);
+      io.writeError(`${name}: ${share(bytesRead, bytesTotal)}${show(counts, nowMs - startedMs)}\n`);
     },
     note: (text) => io.writeError(`${text}\n`),
     stop: () => undefined,
   };
 }
 
-function bar(io: CliIo, terminal: NodeJS.WritableStream, bytesTotal: number): Progress {
+function bar(io: CliIo, terminal: NodeJS.WritableStream, bytesTotal: number, show: Show): Progress {
   const startedMs = io.nowMs();
   const single = new SingleBar({
     stream: terminal,
@@ -49,7 +55,7 @@ function bar(io: CliIo, terminal: NodeJS.WritableStream, bytesTotal: number): Pr
   single.start(Math.max(1, bytesTotal), 0, { figures: '', name: '' });
   return {
     update: (name, bytesRead, counts) => {
-      single.update(Math.min(bytesRead, bytesTotal), { figures: figures(counts, io.nowMs() - startedMs), name });
+      single.update(Math.min(bytesRead, bytesTotal), { figures: show(counts, io.nowMs() - startedMs), name });
     },
     note: (text) => {
       io.writeError(`\r\u001b[2K${text}\n`);
@@ -62,13 +68,20 @@ function share(bytesRead: number, bytesTotal: number): string {
   return bytesTotal === 0 ? '' : `${Math.min(100, Math.floor((bytesRead / bytesTotal) * 100))} %, `;
 }
 
+function readFigures(counts: ImportCounts, elapsedMs: number): string {
+  return `${withGroups(counts.records)} read, ${withGroups(perSecond(counts, elapsedMs))}/s`;
+}
+
+function perSecond({ records }: ImportCounts, elapsedMs: number): number {
+  return elapsedMs > 0 ? Math.round((records / elapsedMs) * 1_000) : 0;
+}
+
 function figures(counts: ImportCounts, elapsedMs: number): string {
-  const rate = elapsedMs > 0 ? Math.round((counts.records / elapsedMs) * 1_000) : 0;
   const trouble = counts.conflicts + counts.rejected + counts.unreadable;
   return [
     `${withGroups(counts.accepted)} accepted`,
     ...(counts.duplicates > 0 ? [`${withGroups(counts.duplicates)} duplicates`] : []),
     ...(trouble > 0 ? [`${withGroups(trouble)} not imported`] : []),
-    `${withGroups(rate)}/s`,
+    `${withGroups(perSecond(counts, elapsedMs))}/s`,
   ].join(', ');
 }

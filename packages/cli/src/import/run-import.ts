@@ -6,17 +6,20 @@ import type { CliIo } from '../io.ts';
 import { openTarget, type Target, type TargetOptions } from '../target/target.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { addCounts, type ImportCounts, NO_COUNTS } from './counts.ts';
-import { dryRun } from './dry-run.ts';
+import { type DryRun, dryRun } from './dry-run.ts';
 import { explainConflicts, type ConflictSummary } from './explain-conflicts.ts';
 import { createIssueLog, type IssueLog } from './issue-log.ts';
 import { startProgress } from './progress.ts';
+import { listPrices } from './list-prices.ts';
 import { type ImportJob, runJob } from './run-job.ts';
 import { printDryRun, printSummary } from './summary.ts';
 
 export type ImportPlan = {
-  /** `csv`, `cloudevents` or `claude-code`. */
+  /** `csv`, `cloudevents` or the name of an agent. */
   readonly kind: string;
   readonly customer: string | undefined;
+  /** Whether the same usage found in another copy may be recorded already: that is how agents keep their logs. */
+  readonly areCopiesHarmless: boolean;
   readonly jobs: readonly ImportJob[];
   /** Size of all inputs together, 0 where unknown. */
   readonly bytesTotal: number;
@@ -42,6 +45,8 @@ export type ImportSummary = {
   readonly inputs: readonly { readonly name: string; readonly resumedAt: number; readonly counts: ImportCounts }[];
   readonly counts: ImportCounts;
   readonly conflicts: ConflictSummary | undefined;
+  /** Codes of what the server recorded and warns of. */
+  readonly warnings: readonly string[];
   readonly notes: readonly string[];
   readonly issues: readonly string[];
   readonly durationMs: number;
@@ -58,7 +63,7 @@ export async function runImport(io: CliIo, plan: ImportPlan, flags: ImportFlags)
     const summary = await importInto(io, plan, flags, target, issues);
     printSummary(io, summary, flags.json === true);
     if (summary.isInterrupted) return EXIT_CODE.interrupted;
-    return isComplete(summary) ? EXIT_CODE.ok : EXIT_CODE.partial;
+    return isComplete(summary, plan) ? EXIT_CODE.ok : EXIT_CODE.partial;
   } finally {
     await target.close();
     await rejects?.close();
@@ -75,6 +80,7 @@ async function importInto(
   const startedMs = io.nowMs();
   const progress = startProgress(io, plan.bytesTotal);
   const inputs: { name: string; resumedAt: number; counts: ImportCounts }[] = [];
+  const warned = new Set<string>();
   let bytesBefore = 0;
   let isInterrupted = false;
   for (const job of plan.jobs) {
@@ -102,6 +108,7 @@ async function importInto(
             },
           },
           onIssue: issues.add,
+          onWarning: (code) => warned.add(code),
         },
         (counts) => {
           input.counts = counts;
@@ -124,6 +131,7 @@ async function importInto(
     inputs,
     counts: inputs.reduce((sum, one) => addCounts(sum, one.counts), NO_COUNTS),
     conflicts: isInterrupted ? undefined : await explainConflicts(target.api, issues.conflicts()),
+    warnings: [...warned].filter((code) => code !== 'more_warnings'),
     notes: plan.notes(),
     issues: issues.lines(),
     durationMs: io.nowMs() - startedMs,
@@ -143,20 +151,39 @@ function withProgress(error: unknown, inputs: readonly { counts: ImportCounts }[
 }
 
 /** Calls of a log that differ only in what surrounds their tokens are the same calls, recorded from another copy. */
-function isComplete(summary: ImportSummary): boolean {
-  const { counts, conflicts, kind } = summary;
-  const harmless = kind === 'claude-code' ? (conflicts?.sameUsage ?? 0) + (conflicts?.recordedLarger ?? 0) : 0;
+function isComplete({ counts, conflicts }: ImportSummary, plan: ImportPlan): boolean {
+  const harmless = plan.areCopiesHarmless ? (conflicts?.sameUsage ?? 0) + (conflicts?.recordedLarger ?? 0) : 0;
   return counts.rejected === 0 && counts.unreadable === 0 && counts.conflicts === harmless;
 }
 
 async function previewImport(io: CliIo, plan: ImportPlan, flags: ImportFlags): Promise<ExitCode> {
   const issues = createIssueLog(undefined);
-  async function* all() {
-    for (const job of plan.jobs) yield* job.open(() => undefined);
-  }
-  const found = await dryRun(all(), (place, detail) => issues.add({ kind: 'unreadable', place, detail }));
+  const found = await readAll(io, plan, issues);
   printDryRun(io, { ...found, notes: plan.notes(), issues: issues.lines() }, flags.json === true);
   return found.unreadable === 0 ? EXIT_CODE.ok : EXIT_CODE.partial;
+}
+
+async function readAll(io: CliIo, plan: ImportPlan, issues: IssueLog): Promise<DryRun> {
+  const prices = await listPrices(io.nowMs());
+  const progress = startProgress(io, plan.bytesTotal, 'read');
+  let [bytes, records] = [0, 0];
+  async function* all() {
+    for (const job of plan.jobs) {
+      const items = job.open((count) => {
+        bytes += count;
+        progress.update(job.name, bytes, { ...NO_COUNTS, records });
+      });
+      for await (const item of items) {
+        records += 1;
+        yield item;
+      }
+    }
+  }
+  try {
+    return await dryRun(all(), prices, (place, detail) => issues.add({ kind: 'unreadable', place, detail }));
+  } finally {
+    progress.stop();
+  }
 }
 
 function openRejects(path: string): { keep: (record: unknown) => void; close: () => Promise<void> } {

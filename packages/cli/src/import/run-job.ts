@@ -26,6 +26,7 @@ export type JobContext = {
   readonly checkpoint: CheckpointStore | undefined;
   readonly progress: Progress;
   readonly onIssue: (issue: Issue) => void;
+  readonly onWarning: (code: string) => void;
 };
 
 export type JobResult = {
@@ -76,6 +77,7 @@ export async function runJob(
       signal: io.signal,
       skip: before?.recordsDone ?? 0,
       onIssue: context.onIssue,
+      onWarning: context.onWarning,
       onProgress: (progress) => {
         latest = progress;
         total = addCounts(countsBefore, progress.counts);

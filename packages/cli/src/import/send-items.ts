@@ -21,6 +21,8 @@ export type SendOptions = {
   readonly onProgress: (progress: SendProgress) => void;
   /** One record that was not imported, and why. */
   readonly onIssue: (issue: Issue) => void;
+  /** What the server recorded and warns of, by its code. */
+  readonly onWarning?: (code: string) => void;
 };
 
 export type SendProgress = {
@@ -186,6 +188,7 @@ function readReport(report: Report, events: readonly ImportEvent[], options: Sen
       options.onIssue({ kind: 'conflict', event });
     }
   }
+  for (const { code } of report.warnings ?? []) options.onWarning?.(code);
   const lastEvent = events.findLast((_, index) => !refused.has(index));
   return { counts: { ...NO_COUNTS, accepted, duplicates, conflicts, rejected }, lastEvent };
 }

@@ -1,5 +1,5 @@
 import type { CliIo } from '../io.ts';
-import { plural, withGroups } from '../print/number.ts';
+import { amount, plural, withGroups } from '../print/number.ts';
 import { createStyle } from '../print/style.ts';
 import { printPairs } from '../print/table.ts';
 import type { ConflictSummary } from './explain-conflicts.ts';
@@ -44,10 +44,16 @@ export function printSummary(io: CliIo, summary: ImportSummary, isJson: boolean)
       ),
     ...conflictNotes(summary.conflicts, counts.conflicts),
     ...summary.notes,
+    ...warningNotes(summary),
     ...(summary.isInterrupted ? ['Run the same command again to go on; nothing is counted twice.'] : []),
   ];
   if (notes.length > 0) io.writeOut(`\n${notes.map((note) => `  ${note}\n`).join('')}`);
   printIssues(io, summary.issues, counts.rejected + counts.unreadable);
+}
+
+function warningNotes({ warnings, customer }: ImportSummary): string[] {
+  if (warnings.length === 0) return [];
+  return [`Warned of: ${warnings.join(', ')}. What that means: ergon data-quality ${customer ?? 'CUSTOMER'}`];
 }
 
 function conflictNotes(conflicts: ConflictSummary | undefined, count: number): string[] {
@@ -104,11 +110,17 @@ function toJson(summary: ImportSummary): unknown {
             different: conflicts.different,
             examples: conflicts.examples,
           },
+    warnings: summary.warnings,
     notes,
     issues,
     duration_ms: Math.round(durationMs),
     interrupted: isInterrupted,
   };
+}
+
+function listPrice({ cost }: DryRun): string {
+  const missing = Object.entries(cost.unpriced).map(([model, count]) => `${model} (${withGroups(count)})`);
+  return `${amount(cost.amount)} USD, ${cost.source}${missing.length > 0 ? `; without a price: ${missing.join(', ')}` : ''}`;
 }
 
 type Preview = DryRun & { readonly notes: readonly string[]; readonly issues: readonly string[] };
@@ -134,6 +146,7 @@ export function printDryRun(io: CliIo, found: Preview, isJson: boolean): void {
     ['types', list(found.types)],
     ['models', list(found.models)],
     ...Object.entries(found.tokens).map(([name, count]) => [`${name} tokens`, withGroups(count)] as const),
+    ...(Object.keys(found.tokens).length > 0 ? [['list price', listPrice(found)] as const] : []),
   ];
   printPairs(
     io,

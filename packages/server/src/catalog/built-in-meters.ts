@@ -67,6 +67,8 @@ export const USAGE_DIMENSIONS = [
   'type',
   'provider',
   'model',
+  'canonical_model',
+  'model_family',
   'feature',
   'user',
   'team',

@@ -1,7 +1,13 @@
 import { type CompiledRateCard, compileRateCard, rateCardSchema } from '@ergon/rating';
+import type { ModelResolver } from '@ergon/usage';
 import { microsFromPostgres } from '../event/instant.ts';
+import { loadBudgets } from '../govern/budget-store.ts';
+import type { CompiledBudget } from '../govern/compile-budget.ts';
+import { loadModelResolver, type PriceOverride } from '../provider-prices/index.ts';
 import type { Queryable } from '../store/database.ts';
 import { type CompiledMeter, compileMeter, meterSchema } from './custom-meter.ts';
+import { loadModelAliases } from './model-alias-store.ts';
+import { loadPriceOverrides } from './price-override-store.ts';
 
 /** One published, never edited version of a rate card. */
 export type CardVersion = {
@@ -22,6 +28,12 @@ export type CatalogSnapshot = {
   readonly meters: readonly CompiledMeter[];
   /** Versions of each card, newest effective first; of two from one instant the later published comes first. */
   readonly cards: ReadonlyMap<string, readonly CardVersion[]>;
+  /** Which model a reported name stands for: the operator's aliases, then the price library's names. */
+  readonly resolveModel: ModelResolver;
+  readonly modelAliases: ReadonlyMap<string, string>;
+  /** The operator's own provider prices. */
+  readonly priceOverrides: readonly PriceOverride[];
+  readonly budgets: readonly CompiledBudget[];
 };
 
 /** The card of every customer who has no other. */
@@ -60,11 +72,26 @@ export async function loadSnapshot(db: Queryable, environmentId: number): Promis
     if (versions === undefined) byKey.set(row.key, [version]);
     else versions.push(version);
   }
+  const modelAliases = await loadModelAliases(db, environmentId);
   return {
     environmentId,
     revision: revision.rows[0]?.catalog_revision ?? 0n,
+    budgets: await loadBudgets(db, environmentId),
     meters: meters.rows.map((row) => compileMeter(Number(row.id), row.key, meterSchema.parse(row.spec))),
     cards: byKey,
+    resolveModel: withAliases(await loadModelResolver(), modelAliases),
+    modelAliases,
+    priceOverrides: await loadPriceOverrides(db, environmentId),
+  };
+}
+
+function withAliases(resolve: ModelResolver, aliases: ReadonlyMap<string, string>): ModelResolver {
+  if (aliases.size === 0) return resolve;
+  return (reported) => {
+    const alias = aliases.get(reported);
+    if (alias === undefined) return resolve(reported);
+    // What an operator names is the model, whether the library knows it or not.
+    return { canonical: alias, ...resolve(alias), reported };
   };
 }
 

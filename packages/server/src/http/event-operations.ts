@@ -83,7 +83,9 @@ const ingestAnswer = z
         }),
       )
       .openapi({ description: 'Every event that was not plainly accepted' }),
-    warnings: z.array(z.object({ index: z.number().int().optional(), code: z.string(), detail: z.string() })),
+    warnings: z.array(z.object({ index: z.number().int().optional(), code: z.string(), detail: z.string() })).openapi({
+      description: `What was recorded and looks as if it were sent wrongly: docs/usage.md has the codes. At most ${LIMITS.warningsMax}`,
+    }),
   })
   .openapi('IngestAnswer');
 

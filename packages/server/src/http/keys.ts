@@ -13,6 +13,7 @@ export const SCOPES = [
   'usage:read',
   'billing:read',
   'billing:write',
+  'holds:write',
   'catalog:read',
   'catalog:write',
   'webhooks:write',
@@ -27,6 +28,7 @@ const ROLE_SCOPES: Readonly<Record<Role, readonly Scope[]>> = {
     'usage:read',
     'billing:read',
     'billing:write',
+    'holds:write',
     'catalog:read',
     'catalog:write',
     'events:void',
@@ -34,7 +36,7 @@ const ROLE_SCOPES: Readonly<Record<Role, readonly Scope[]>> = {
     'audit:read',
   ],
   read: ['usage:read', 'billing:read', 'catalog:read'],
-  ingest: ['events:write'],
+  ingest: ['events:write', 'holds:write'],
 };
 
 /** Who is asking, and for which environment. */

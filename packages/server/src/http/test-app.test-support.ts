@@ -1,4 +1,6 @@
 import { createTestDatabase } from '../../../../tests/support/test-database.ts';
+import { loadProviderPrices, type ProviderPrices } from '../provider-prices/index.ts';
+import { HoldDesk } from '../govern/index.ts';
 import { GroupCommit } from '../record/group-commit.ts';
 import { recordServices } from '../record/services.ts';
 import { type Database, openDatabase } from '../store/database.ts';
@@ -49,7 +51,7 @@ export async function startTestApp(): Promise<TestApp> {
   if (adminKey === undefined) throw new Error('a fresh database had an admin key');
   const errors: unknown[] = [];
   const clock = { offsetMs: 0 };
-  const services = wire(database, clock, errors);
+  const services = wire(database, await loadProviderPrices(), clock, errors);
   const app = createApp(services);
   const call: TestApp['call'] = async (method, path, options = {}) => {
     const response = await app.request(path, { method, ...requestOf(options, adminKey) });
@@ -99,18 +101,20 @@ function requestOf(options: CallOptions, adminKey: string): RequestInit {
   };
 }
 
-function wire(database: Database, clock: { offsetMs: number }, errors: unknown[]): AppServices {
+function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: number }, errors: unknown[]): AppServices {
   const now = (): number => (Date.now() + clock.offsetMs) * 1000;
   const record = recordServices(database, () => undefined);
   return {
     database,
     record,
+    prices,
     groupCommit: new GroupCommit(database, record, {
       lanes: 2,
       now,
       onGroup: () => undefined,
       onFailure: (error) => errors.push(error),
     }),
+    holds: new HoldDesk(database, now),
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),

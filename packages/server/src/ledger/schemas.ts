@@ -116,6 +116,7 @@ export const entryAnswer = z
     posted_at: instantOutput,
     kind: z.enum([
       ...(['grant', 'usage', 'reversal', 'expiry', 'void_grant'] as const),
+      ...(['hold', 'release', 'settlement', 'settlement_reversal'] as const),
       ...(['top_up_requested', 'top_up_paid', 'top_up_failed'] as const),
     ]),
     debit_account: z.string().openapi({ description: '`kind:id`', example: 'grant:17' }),
@@ -137,7 +138,7 @@ export function walletOf(row: WalletRow): z.infer<typeof walletSummary> {
     key: row.key,
     currency: row.currency,
     posted: decimalText(row.posted),
-    held: '0',
+    held: decimalText(row.held),
     available: decimalText(row.available),
     receivable: decimalText(row.receivable),
     customer_credit: decimalText(row.customer_credit),

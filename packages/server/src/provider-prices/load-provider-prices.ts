@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { Provider } from '@pydantic/genai-prices';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { PriceOverride } from './price-override.ts';
@@ -19,14 +20,20 @@ export const PUBLISHED_ON: ReadonlyMap<string, string> = new Map([['0.1.8', '202
 export async function loadProviderPrices(
   options: { readonly overrides?: readonly PriceOverride[] } = {},
 ): Promise<ProviderPrices> {
-  const { waitForUpdate } = await import('@pydantic/genai-prices');
-  // Nothing was ever fetched, so what the library "waits" for is its bundled data: the one public way to all of it.
-  const providers = await waitForUpdate();
-  if (providers === null) throw new Error(`${LIBRARY} has no bundled price data; reinstall it`);
+  const providers = await bundledProviders();
   const version = await libraryVersion();
   const publishedOn = PUBLISHED_ON.get(version);
   const source = { library: LIBRARY, version, ...(publishedOn === undefined ? {} : { publishedOn }) };
   return compileProviderPrices(providers, source, options.overrides);
+}
+
+/** The data inside the library: nothing is fetched. */
+export async function bundledProviders(): Promise<readonly Provider[]> {
+  const { waitForUpdate } = await import('@pydantic/genai-prices');
+  // Nothing was ever fetched, so what the library "waits" for is its bundled data: the one public way to all of it.
+  const providers = await waitForUpdate();
+  if (providers === null) throw new Error(`${LIBRARY} has no bundled price data; reinstall it`);
+  return providers;
 }
 
 /** The library's exports hide its package.json, so it is found beside its entry file. */

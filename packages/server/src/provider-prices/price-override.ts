@@ -37,25 +37,35 @@ type CompiledOverride = {
   readonly prices: PriceVariants;
 };
 
+/** Overrides by seller, so that a long list costs a look-up no more than a short one. */
+export type OverrideTable = ReadonlyMap<string, SellerOverrides>;
+type SellerOverrides = {
+  readonly exact: Map<string, CompiledOverride[]>;
+  readonly prefixes: CompiledOverride[];
+};
+
 /** The override in force for a query, the most specific first. */
-export function overrideFor(overrides: readonly CompiledOverride[], query: PriceQuery): PriceVariants | undefined {
-  const model = query.model.slice(0, 200).toLowerCase().trim();
+export function overrideFor(overrides: OverrideTable, query: PriceQuery): PriceVariants | undefined {
   const given = (query.provider ?? '').slice(0, 200).toLowerCase().trim();
-  const provider = PROVIDER_ALIASES.get(given) ?? given;
-  return overrides.find(
-    (one) =>
-      one.provider === provider &&
-      (one.isPrefix ? model.startsWith(one.name) : model === one.name) &&
-      query.at >= one.from &&
-      query.at < one.to,
-  )?.prices;
+  const ofSeller = overrides.get(PROVIDER_ALIASES.get(given) ?? given);
+  if (ofSeller === undefined) return undefined;
+  const model = query.model.slice(0, 200).toLowerCase().trim();
+  const isInForce = (one: CompiledOverride): boolean => query.at >= one.from && query.at < one.to;
+  const exact = ofSeller.exact.get(model)?.find(isInForce);
+  return (exact ?? ofSeller.prefixes.find((one) => model.startsWith(one.name) && isInForce(one)))?.prices;
 }
 
 /** @throws RangeError naming the override and the figure that is not a price. */
-export function compileOverrides(overrides: readonly PriceOverride[]): CompiledOverride[] {
-  return overrides
-    .map(compileOverride)
-    .sort((a, b) => Number(a.isPrefix) - Number(b.isPrefix) || b.name.length - a.name.length || b.from - a.from);
+export function compileOverrides(overrides: readonly PriceOverride[]): OverrideTable {
+  const table = new Map<string, SellerOverrides>();
+  const compiled = overrides.map(compileOverride).sort((a, b) => b.name.length - a.name.length || b.from - a.from);
+  for (const one of compiled) {
+    const ofSeller: SellerOverrides = table.get(one.provider) ?? { exact: new Map(), prefixes: [] };
+    table.set(one.provider, ofSeller);
+    if (one.isPrefix) ofSeller.prefixes.push(one);
+    else ofSeller.exact.set(one.name, [...(ofSeller.exact.get(one.name) ?? []), one]);
+  }
+  return table;
 }
 
 /** The table's keys for our classes; the two classes without one always cost what `output` does. */

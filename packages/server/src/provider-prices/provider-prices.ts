@@ -36,6 +36,8 @@ export interface ProviderPrices {
   cost(record: UsageRecord, at: number, options?: Pick<CostOptions, 'explain'>): ProviderCost | undefined;
   /** The table's price of exactly this entry: a lookup by its id may find an earlier entry that matches the id too. */
   listedPrice(provider: string, model: ModelInfo, at: number): ProviderPrice | undefined;
+  /** The same table under an operator's own prices. @throws RangeError when one is not well formed. */
+  withOverrides(overrides: readonly PriceOverride[]): ProviderPrices;
   /** The library's providers, for reports. */
   readonly providers: readonly Provider[];
   readonly overrides: readonly PriceOverride[];
@@ -54,8 +56,18 @@ export function compileProviderPrices(
   source: TableSource,
   overrides: readonly PriceOverride[] = [],
 ): ProviderPrices {
+  return overlaid({ providers, source, resolve: entryResolver(providers) }, overrides);
+}
+
+type Table = {
+  readonly providers: readonly Provider[];
+  readonly source: TableSource;
+  readonly resolve: ReturnType<typeof entryResolver>;
+};
+
+function overlaid(table: Table, overrides: readonly PriceOverride[]): ProviderPrices {
+  const { providers, source, resolve } = table;
   const compiledOverrides = compileOverrides(overrides);
-  const resolve = entryResolver(providers);
   const sourceText = `${source.library} ${source.version}`;
 
   const find = (query: PriceQuery): ProviderPrice | PriceMiss => {
@@ -63,7 +75,7 @@ export function compileProviderPrices(
     if (model === '') return 'no_model';
     const modifiers = modifiersOf(query.serviceTier, query.region, query.speed);
     if (modifiers?.tier === 'prepaid') return 'prepaid_capacity';
-    if (compiledOverrides.length > 0) {
+    if (compiledOverrides.size > 0) {
       const own = overrideFor(compiledOverrides, query);
       if (own !== undefined) return variantFor(own, modifiers);
     }
@@ -84,6 +96,7 @@ export function compileProviderPrices(
     source,
     providers,
     overrides,
+    withOverrides: (own) => overlaid(table, own),
     lookup,
     listedPrice: (provider, model, at) => {
       const schedule = priceSchedule(model.prices);

@@ -1,12 +1,12 @@
 import { AMOUNT_PLACES, add, type Decimal, decimal, toText } from '@ergon/exact';
 import type { ByteWriter } from '../event/byte-writer.ts';
 import type { LedgerUnits, Share } from '../ledger/burn.ts';
-import type { EventRating, RatedLine } from './types.ts';
+import type { EventRating, RatedLine, RecordedModel } from './types.ts';
 
 /**
  * Ratings are stored as compact JSON, one line an event; `decodeRating` is the inverse of what is written here.
  *
- * {"c":customer,"t":receipt where no time was sent,"q":[[meter,quantity]...],"k":quality,"v":version,"p":period,"y":currency,
+ * {"c":customer,"t":receipt where no time was sent,"q":[[meter,quantity]...],"k":quality,"m":[model,family],"v":version,"p":period,"y":currency,
  *  "l":[[meter,bucket,quantity,before,after or null when before + quantity,amount,[[account,amount]...],absorbed]...],
  *  "o":[cost,source],"u":[[meter,quantity,reason]...],"f":[[code,detail]...]}
  */
@@ -27,6 +27,7 @@ type StoredRating = {
   readonly t?: number;
   readonly q: EventRating['quantities'];
   readonly k?: string;
+  readonly m?: readonly [canonical: string, family?: string];
   readonly v?: number;
   readonly p?: string;
   readonly y?: string;
@@ -109,6 +110,7 @@ export type RatingParts = {
   /** Custom meters: what the event gave, as text. */
   readonly contributions: readonly (readonly [meter: string, value: string])[];
   readonly quality: string | null;
+  readonly model: RecordedModel | undefined;
   readonly version: number | null;
   readonly period: string | null;
   readonly currency: string | null;
@@ -147,6 +149,7 @@ export function writeRating(writer: ByteWriter, parts: RatingParts): void {
   }
   writer.ascii(']');
   member(writer, ',"k":', parts.quality);
+  if (parts.model !== undefined) writeModel(writer, parts.model);
   if (parts.version !== null) {
     writer.ascii(',"v":');
     writer.number(parts.version);
@@ -171,6 +174,16 @@ export function writeRating(writer: ByteWriter, parts: RatingParts): void {
     writeRows(writer, ',"f":', rows);
   }
   writer.ascii('}');
+}
+
+function writeModel(writer: ByteWriter, { canonical, family }: RecordedModel): void {
+  writer.ascii(',"m":[');
+  writer.string(canonical);
+  if (family !== undefined) {
+    writer.ascii(',');
+    writer.string(family);
+  }
+  writer.ascii(']');
 }
 
 function member(writer: ByteWriter, name: string, value: string | null): void {
@@ -200,6 +213,7 @@ export function decodeRating(text: string): EventRating {
     filledTime: stored.t ?? null,
     quantities: stored.q,
     quality: stored.k ?? null,
+    model: stored.m === undefined ? null : decodeModel(stored.m),
     version: stored.v ?? null,
     period: stored.p ?? null,
     currency: stored.y ?? null,
@@ -208,6 +222,10 @@ export function decodeRating(text: string): EventRating {
     unrated: stored.u ?? [],
     flags: (stored.f ?? []).map(([code, detail]) => ({ code, detail })),
   };
+}
+
+function decodeModel([canonical, family]: NonNullable<StoredRating['m']>): RecordedModel {
+  return family === undefined ? { canonical } : { canonical, family };
 }
 
 function decodeLine([meter, bucket, quantity, before, after, amount, shares, absorbed]: StoredLine): RatedLine {

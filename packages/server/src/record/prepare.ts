@@ -1,11 +1,12 @@
 import { type Decimal, decimal, parseDecimal } from '@ergon/exact';
 import { LOCAL_TIME_DIMENSION, PROMPT_TOKENS_DIMENSION, promptTokens } from '@ergon/rating';
-import { normaliseUsage, type Quality, type UsageFlag, type UsageRecord } from '@ergon/usage';
+import { normaliseUsage, type Quality, type ResolvedModel, type UsageFlag, type UsageRecord } from '@ergon/usage';
 import type { CapturedEvent } from '../event/event.ts';
 import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
 import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
 import { LIMITS } from '../limits.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import type { RecordedModel } from './types.ts';
 
 /** A quantity of a built-in meter, priced on its own. */
 export type BuiltInQuantity = {
@@ -20,6 +21,8 @@ export type BuiltInQuantity = {
 export type PreparedEvent = {
   readonly event: CapturedEvent;
   readonly usage: UsageRecord | undefined;
+  /** What the reported model stands for; undefined where that is not known. */
+  readonly model: RecordedModel | undefined;
   readonly quantities: readonly BuiltInQuantity[];
   readonly contributions: readonly Contribution[];
   /** Dimensions that prices match on; the properties of the event are among them. */
@@ -35,11 +38,21 @@ const TOKEN_POSITIONS = TOKEN_METERS.map((meter) => ({
   position: ROLLUP_POSITION.get(meter.key) ?? -1,
 }));
 
-/** Meters one event. Pure: the same event and catalog give the same quantities, for ever. */
-export function prepareEvent(event: CapturedEvent, catalog: CatalogSnapshot): PreparedEvent {
+/**
+ * Meters one event. Pure: the same event and catalog give the same quantities, for ever.
+ *
+ * @param recorded of an event recorded before, what its model stood for then; the catalog may know better since.
+ */
+export function prepareEvent(
+  event: CapturedEvent,
+  catalog: CatalogSnapshot,
+  recorded?: RecordedModel | null,
+): PreparedEvent {
   const flags: UsageFlag[] = [];
   const quantities: BuiltInQuantity[] = [];
   const usage = hasUsage(event) ? usageOf(event) : undefined;
+  const reported = usage?.model ?? text(event.data.model);
+  const model = recorded === undefined ? resolved(reported, catalog) : (recorded ?? undefined);
   if (usage !== undefined) flags.push(...usage.flags);
   switch (event.type) {
     case 'llm.call':
@@ -65,9 +78,10 @@ export function prepareEvent(event: CapturedEvent, catalog: CatalogSnapshot): Pr
   return {
     event,
     usage,
+    model,
     quantities,
     contributions: contributionsOf(event, catalog, flags),
-    dimensions: dimensionsOf(event, usage),
+    dimensions: dimensionsOf(event, usage, reported, model),
     flags,
   };
 }
@@ -85,15 +99,27 @@ function usageOf(event: CapturedEvent): UsageRecord {
   const { data } = event;
   const quality = statedQuality(data.quality);
   const usage = normaliseUsage({
-    ...(typeof data.provider === 'string' && { provider: data.provider }),
-    ...(typeof data.api === 'string' && { api: data.api }),
-    ...(typeof data.model === 'string' && { model: data.model }),
-    ...(data.usage !== undefined && { usage: data.usage }),
-    ...(data.tokens !== undefined && { tokens: data.tokens }),
-    ...(quality !== undefined && { quality }),
+    provider: text(data.provider),
+    api: text(data.api),
+    model: text(data.model),
+    usage: data.usage,
+    tokens: data.tokens,
+    units: data.units,
+    quality,
+    serviceTier: text(data.service_tier),
+    speed: text(data.speed),
+    region: text(data.region),
+    cacheTtl: data.cache_ttl === '5m' || data.cache_ttl === '1h' ? data.cache_ttl : undefined,
   });
+  if (data.prompt_summed === true && usage.isPromptSummed !== true) return summed(usage, quality);
   // A sender who knows that a log holds less than what was used lowers the mark; nobody raises it.
   return quality !== undefined && usage.quality === 'reported' ? { ...usage, quality } : usage;
+}
+
+/** The sender says that the figures sum several prompts: no context tier may be decided on them. */
+function summed(usage: UsageRecord, quality: Quality | undefined): UsageRecord {
+  const lowered = quality !== undefined && usage.quality === 'reported' ? quality : usage.quality;
+  return { ...usage, quality: lowered, isPromptSummed: true };
 }
 
 function statedQuality(value: unknown): Quality | undefined {
@@ -188,13 +214,31 @@ function contributionsOf(event: CapturedEvent, catalog: CatalogSnapshot, flags: 
   return contributions ?? NO_CONTRIBUTIONS;
 }
 
-function dimensionsOf(event: CapturedEvent, usage: UsageRecord | undefined): Record<string, string | undefined> {
+/** A name that nobody knows stays as it was reported. */
+function resolved(reported: string | undefined, { resolveModel }: CatalogSnapshot): RecordedModel | undefined {
+  if (reported === undefined) return undefined;
+  const model = resolveModel(reported);
+  return isKnown(model) ? model : undefined;
+}
+
+function isKnown(model: ResolvedModel): model is ResolvedModel & RecordedModel {
+  return model.canonical !== undefined;
+}
+
+function dimensionsOf(
+  event: CapturedEvent,
+  usage: UsageRecord | undefined,
+  reported: string | undefined,
+  model: RecordedModel | undefined,
+): Record<string, string | undefined> {
   const { data } = event;
   const dimensions: Record<string, string | undefined> = {
     type: event.type,
     status: event.status,
     provider: usage?.provider ?? text(data.provider),
-    model: usage?.model ?? text(data.model),
+    model: reported,
+    canonical_model: model?.canonical,
+    model_family: model?.family,
     api: usage?.api ?? text(data.api),
     feature: text(data.feature),
     user: text(data.user),

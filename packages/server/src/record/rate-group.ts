@@ -20,6 +20,7 @@ import { type AccumulatorState, accumulate, type Increment, secondsBetween } fro
 import { type AccumulatorRow, type BucketWork, type Debit, drain, nameOf, post, workOf } from './bucket-work.ts';
 import { type LineParts, writeLine } from './encode-rating.ts';
 import { ByteWriter } from '../event/byte-writer.ts';
+import { matchBucket, matchPrice } from './match-price.ts';
 import type { PreparedEvent } from './prepare.ts';
 import { changeOfCharge, LINEAR, recordedBucket } from './recorded-bucket.ts';
 import type { RatedLine } from './types.ts';
@@ -157,15 +158,15 @@ export class GroupRating {
     const { dimensions } = event;
     for (const { meter, quantity, tokenClass } of event.quantities) {
       dimensions.token_class = tokenClass;
-      const price = version.card.priceFor(meter, dimensions);
+      const price = matchPrice(version.card, meter, dimensions);
       if (price === undefined) {
-        if (tokenClass !== undefined && version.card.priceFor('total_tokens', dimensions) === undefined) {
+        if (tokenClass !== undefined && matchPrice(version.card, 'total_tokens', dimensions) === undefined) {
           rated.unrated.push([meter, toText(quantity), 'no_price']);
         }
         continue;
       }
       if (price.isFree) continue;
-      const cell = price.bucket(dimensions);
+      const cell = matchBucket(price, dimensions);
       if (cell === undefined) rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
       else if (isBeyondMoney(cell, quantity)) rated.unrated.push([meter, toText(quantity), 'amount_too_large']);
       else this.#charge(event, { meter, price, cell, quantity }, undefined, row, rated);
@@ -184,9 +185,9 @@ export class GroupRating {
     const dimensions = { ...event.dimensions, ...contribution.group };
     const meter = contribution.meter.key;
     const quantity = contribution.value ?? ONE;
-    const price = version.card.priceFor(meter, dimensions);
+    const price = matchPrice(version.card, meter, dimensions);
     if (price === undefined || price.isFree) return;
-    const cell = price.bucket(dimensions);
+    const cell = matchBucket(price, dimensions);
     if (cell === undefined) {
       rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
       return;

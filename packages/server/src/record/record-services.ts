@@ -1,4 +1,5 @@
 import type { Currency, Decimal } from '@ergon/exact';
+import type { CallWatch } from '@ergon/usage';
 import type { CustomerCache } from '../catalog/customers.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { Generations } from '../identity/index.ts';
@@ -7,7 +8,10 @@ import type { GrantFacts } from './lock-accounts.ts';
 import type { PreparedEvent } from './prepare.ts';
 
 /** What the provider charges for a call, as far as its price is known. */
-export type CostSource = (event: PreparedEvent) => { readonly amount: Decimal; readonly source: string } | undefined;
+export type CostSource = (
+  event: PreparedEvent,
+  catalog: CatalogSnapshot,
+) => { readonly amount: Decimal; readonly source: string } | undefined;
 
 export type RecordServices = {
   readonly customers: CustomerCache;
@@ -18,6 +22,8 @@ export type RecordServices = {
   /** By account: environments share no account id. */
   readonly grantFacts: Map<number, GrantFacts>;
   readonly costOf: CostSource;
+  /** The latest calls of this process, for mistakes that no single call shows. */
+  readonly watch: CallWatch;
   /** Account that usage revenue is credited to, by environment and currency. */
   revenueAccount(environmentId: number, currency: Currency): Promise<number>;
   catalog(environmentId: number): Promise<CatalogSnapshot>;

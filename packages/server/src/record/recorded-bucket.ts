@@ -3,6 +3,7 @@ import type { Bucket, CompiledPrice } from '@ergon/rating';
 import type { Contribution } from '../catalog/custom-meter.ts';
 import type { CardVersion } from '../catalog/snapshot.ts';
 import { nameOf } from './bucket-work.ts';
+import { matchBucket } from './match-price.ts';
 import type { PreparedEvent } from './prepare.ts';
 import type { RatedLine } from './types.ts';
 
@@ -26,7 +27,7 @@ export function recordedBucket(
   dimensions.token_class = prepared.quantities.find((one) => one.meter === recorded.meter)?.tokenClass;
   for (const price of version.card.prices) {
     if (!recorded.bucket.startsWith(`${price.key}/`)) continue;
-    const cell = price.bucket(dimensions);
+    const cell = matchBucket(price, dimensions);
     if (cell !== undefined && nameOf(price, cell) === recorded.bucket) return { price, cell };
   }
   throw new Error(`card version ${version.id} has no bucket ${recorded.bucket}`);

@@ -1,4 +1,5 @@
 import type { Currency } from '@ergon/exact';
+import { createCallWatch } from '@ergon/usage';
 import { CustomerCache } from '../catalog/customers.ts';
 import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
 import { Generations } from '../identity/index.ts';
@@ -17,6 +18,7 @@ export function recordServices(database: Database, costOf: CostSource): RecordSe
     knownRows: new Set(),
     grantFacts: new Map(),
     costOf,
+    watch: createCallWatch(),
     async catalog(environmentId) {
       const known = snapshots.get(environmentId);
       if (known !== undefined) return known;

@@ -3,6 +3,8 @@ import { billingMonth } from '../catalog/billing-month.ts';
 import { type BilledCustomer, resolveCustomers } from '../catalog/customers.ts';
 import { type CatalogSnapshot, DEFAULT_CARD, loadSnapshot, versionAt } from '../catalog/snapshot.ts';
 import { type Claim, claimIdentities } from '../identity/index.ts';
+import { LIMITS } from '../limits.ts';
+import { type CheckedEvent, findMistakes, type QualityFinding, writeFindings } from '../quality/index.ts';
 import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
 import { textArray } from '../store/pg-arrays.ts';
@@ -10,7 +12,7 @@ import type { Attributed } from './attributed.ts';
 import { type PreparedEvent, prepareEvent } from './prepare.ts';
 import { recomputeMeterRollups } from './recompute-rollups.ts';
 import type { AfterCommit, RecordServices } from './record-services.ts';
-import type { EventFate, PendingRequest } from './types.ts';
+import type { EventFate, IngestWarning, PendingRequest } from './types.ts';
 import { attributeVoid, registerVoid, voidRequest, waitingVoids } from './void.ts';
 import { writeBlock } from './write-block.ts';
 
@@ -60,8 +62,11 @@ async function recordEvents(context: GroupContext, requests: readonly PendingReq
   const claimed = await claimAll(context, requests, candidates, repeated);
   const fresh = claimed.isFresh.map((isFresh, index) => (isFresh ? (claimed.prepared[index] ?? null) : null));
   if (fresh.every((event) => event === null)) return;
-  const attributed = await attribute(context, claimed.catalog, fresh);
+  const actors = candidates.map(({ request }) => requests[request]?.actor ?? 'system');
+  const attributed = await attribute(context, claimed.catalog, fresh, actors);
+  const findings = checkQuality(context, requests, candidates, attributed);
   await writeBlock({ ...context, catalog: claimed.catalog, blockId: claimed.claim.blockId }, attributed);
+  if (findings.length > 0) await writeFindings(context.client, context.environmentId, findings, context.now);
   if (!claimed.claim.voidsWaiting) return;
   const identities = fresh.flatMap((event) => event?.event.identity ?? []);
   const voids = await waitingVoids(context.client, context.environmentId, identities, context.now);
@@ -74,6 +79,41 @@ async function recordEvents(context: GroupContext, requests: readonly PendingReq
     hasVoid: false,
   };
   await recordVoids(context, [own]);
+}
+
+/** Warns the senders of what their fresh events show to be sent wrongly. */
+function checkQuality(
+  { services }: GroupContext,
+  requests: readonly PendingRequest[],
+  candidates: readonly Candidate[],
+  attributed: readonly (Attributed | null)[],
+): readonly QualityFinding[] {
+  const checked: CheckedEvent[] = [];
+  const origins: Candidate[] = [];
+  attributed.forEach((one, index) => {
+    const candidate = candidates[index];
+    if (one?.prepared.usage === undefined || candidate === undefined) return;
+    checked.push({ event: candidate.event, usage: one.prepared.usage, customerId: one.customer?.id });
+    origins.push(candidate);
+  });
+  if (checked.length === 0) return [];
+  const findings = findMistakes(checked, services.watch);
+  for (const { position, kind, detail, isOfEvent } of findings) {
+    const origin = origins[position];
+    const warnings = origin === undefined ? undefined : requests[origin.request]?.warnings;
+    if (origin !== undefined) warn(warnings, { ...(isOfEvent && { index: origin.event.index }), code: kind, detail });
+  }
+  return findings;
+}
+
+const MORE_WARNINGS: IngestWarning = Object.freeze({
+  code: 'more_warnings',
+  detail: `only the first ${LIMITS.warningsMax} are listed; GET /v1/customers/{id}/data_quality counts them all`,
+});
+
+function warn(warnings: IngestWarning[] | undefined, warning: IngestWarning): void {
+  if (warnings === undefined || warnings.length > LIMITS.warningsMax) return;
+  warnings.push(warnings.length === LIMITS.warningsMax ? MORE_WARNINGS : warning);
 }
 
 /** Voids as events of their own: their lines take back what their targets were charged. */
@@ -204,6 +244,7 @@ async function attribute(
   context: GroupContext,
   catalog: CatalogSnapshot,
   fresh: readonly (PreparedEvent | null)[],
+  actors: readonly string[],
 ): Promise<(Attributed | null)[]> {
   const { client, services, environmentId, afterCommit } = context;
   const cached = services.customers.of(environmentId, catalog.revision);
@@ -220,7 +261,7 @@ async function attribute(
       for (const customer of found.values()) cached.set(customer.externalId, customer);
     });
   }
-  return fresh.map((prepared) => {
+  return fresh.map((prepared, index) => {
     if (prepared === null) return null;
     const { subject, occurredAt } = prepared.event;
     const customer = subject === undefined ? undefined : (cached.get(subject) ?? found.get(subject));
@@ -229,6 +270,7 @@ async function attribute(
       customer,
       version: customer === undefined ? undefined : versionAt(catalog, customer.rateCard ?? DEFAULT_CARD, occurredAt),
       month: billingMonth(occurredAt, customer?.timeZone ?? 'UTC'),
+      actor: actors[index] ?? 'system',
     };
   });
 }

@@ -14,7 +14,12 @@ export type PendingRequest = {
   readonly hasVoid: boolean;
 };
 
-export type IngestWarning = { readonly index: number; readonly code: string; readonly detail: string };
+export type IngestWarning = {
+  /** Position in the request of the event that shows it; absent where it is about more than one. */
+  readonly index?: number;
+  readonly code: string;
+  readonly detail: string;
+};
 
 /** What the transaction made of one event: kept beside it, so that every amount can be explained as it came about. */
 export type EventRating = {
@@ -24,6 +29,8 @@ export type EventRating = {
   /** [meter, quantity] of every metered quantity. */
   readonly quantities: readonly (readonly [string, string])[];
   readonly quality: string | null;
+  /** The model that the reported name stood for then; null where it was unknown, and for events recorded before that was kept. */
+  readonly model: RecordedModel | null;
   /** Card version and period of the lines. */
   readonly version: number | null;
   readonly period: string | null;
@@ -35,6 +42,8 @@ export type EventRating = {
   readonly unrated: readonly (readonly [string, string, string])[];
   readonly flags: readonly { readonly code: string; readonly detail: string }[];
 };
+
+export type RecordedModel = { readonly canonical: string; readonly family?: string };
 
 export type RatedLine = {
   readonly meter: string;

@@ -61,10 +61,10 @@ export async function explainEvent(
     ratedEvent(pool, environmentId, stored),
     receivablesOf(pool, environmentId, rating.customer),
   ]);
-  const prepared = prepareEvent(event, catalog);
+  const prepared = prepareEvent(event, catalog, rating.model);
   const version = versionOf(catalog, rating.version);
   const subject = {
-    prepared: prepareEvent(rated.event, catalog),
+    prepared: prepareEvent(rated.event, catalog, rated.rating.model),
     timeZone: await timeZoneOf(pool, environmentId, stored),
   };
   return {

@@ -12,6 +12,11 @@ export type AgentCall = {
   readonly record: UsageRecord;
   readonly cwd?: string;
   readonly gitBranch?: string;
+  readonly gitCommit?: string;
+  /** Address of the repository, where the log names it. */
+  readonly repository?: string;
+  /** What the agent itself calls the project, where it names no directory (Gemini CLI: a hash of its path). */
+  readonly project?: string;
   /** Version of the agent program. */
   readonly version?: string;
   /** The subagent that made the call; absent for the main thread. */
@@ -24,7 +29,12 @@ export type AgentCall = {
 
 /** What one line of a log is: a call, nothing of interest, or a call that cannot be used and why (never silence). */
 export type LogLine =
-  | { readonly kind: 'call'; readonly call: AgentCall }
+  | {
+      readonly kind: 'call';
+      readonly call: AgentCall;
+      /** The provider's own usage object, where the log has kept it whole. */
+      readonly usage?: unknown;
+    }
   | { readonly kind: 'other' }
   | { readonly kind: 'dropped'; readonly reason: string };
 

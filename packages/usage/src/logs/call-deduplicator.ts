@@ -5,11 +5,11 @@ import type { AgentCall } from './agent-call.ts';
 const OPEN_CALLS_MAX = 200_000;
 
 /** Collects calls and gives back each real one once. */
-export type CallDeduplicator = {
+export type CallDeduplicator<Call extends AgentCall = AgentCall> = {
   /** Takes the next call in path order; gives back the calls that had to be let go for want of room (usually none). */
-  readonly add: (call: AgentCall) => readonly AgentCall[];
+  readonly add: (call: Call) => readonly Call[];
   /** All calls still held, in the order first seen. The deduplicator is empty afterwards. */
-  readonly finish: () => readonly AgentCall[];
+  readonly finish: () => readonly Call[];
 };
 
 /**
@@ -21,13 +21,15 @@ export type CallDeduplicator = {
  * Exact as long as no more than `openCallsMax` distinct calls are held; past that the oldest is given back, and a later
  * duplicate of it is told apart only by whoever stores the calls by their id.
  */
-export function createCallDeduplicator(openCallsMax: number = OPEN_CALLS_MAX): CallDeduplicator {
+export function createCallDeduplicator<Call extends AgentCall = AgentCall>(
+  openCallsMax: number = OPEN_CALLS_MAX,
+): CallDeduplicator<Call> {
   /** In the order first seen; those before `released` have been given back. */
-  let held: (Held | undefined)[] = [];
+  let held: (Held<Call> | undefined)[] = [];
   let released = 0;
-  const messages = new Map<string, SameMessage>();
+  const messages = new Map<string, SameMessage<Call>>();
 
-  function add(call: AgentCall): readonly AgentCall[] {
+  function add(call: Call): readonly Call[] {
     const siblings = call.messageId === undefined ? undefined : messages.get(call.messageId);
     const twin = siblings === undefined ? undefined : findTwin(siblings, call);
     if (twin !== undefined) {
@@ -37,7 +39,7 @@ export function createCallDeduplicator(openCallsMax: number = OPEN_CALLS_MAX): C
       }
       return NONE;
     }
-    const fresh: Held = { call };
+    const fresh: Held<Call> = { call };
     held.push(fresh);
     if (siblings !== undefined) siblings.byRequest.set(call.requestId, fresh);
     else if (call.messageId !== undefined) {
@@ -46,7 +48,7 @@ export function createCallDeduplicator(openCallsMax: number = OPEN_CALLS_MAX): C
     return held.length - released > openCallsMax ? releaseOldest() : NONE;
   }
 
-  function releaseOldest(): readonly AgentCall[] {
+  function releaseOldest(): readonly Call[] {
     const oldest = held[released];
     if (oldest === undefined) return NONE;
     held[released] = undefined;
@@ -60,7 +62,7 @@ export function createCallDeduplicator(openCallsMax: number = OPEN_CALLS_MAX): C
     return [oldest.call];
   }
 
-  function finish(): readonly AgentCall[] {
+  function finish(): readonly Call[] {
     const calls = held.flatMap((one) => (one === undefined ? [] : [one.call]));
     held = [];
     released = 0;
@@ -70,18 +72,18 @@ export function createCallDeduplicator(openCallsMax: number = OPEN_CALLS_MAX): C
   return { add, finish };
 }
 
-const NONE: readonly AgentCall[] = Object.freeze([]);
+const NONE: readonly never[] = Object.freeze([]);
 
 /** The winner so far of one call's lines. */
-type Held = { call: AgentCall };
+type Held<Call> = { call: Call };
 
 /**
  * The calls that share a message id. A sidechain line matches any call of its message, so only the first call can be a
  * sidechain, and looking at that one and at the request id is enough.
  */
-type SameMessage = { readonly first: Held; readonly byRequest: Map<string | undefined, Held> };
+type SameMessage<Call> = { readonly first: Held<Call>; readonly byRequest: Map<string | undefined, Held<Call>> };
 
-function findTwin(siblings: SameMessage, call: AgentCall): Held | undefined {
+function findTwin<Call extends AgentCall>(siblings: SameMessage<Call>, call: Call): Held<Call> | undefined {
   const exact = siblings.byRequest.get(call.requestId);
   // A sidechain that lost its place to the parent leaves its request id behind; only the present winner's counts.
   if (exact !== undefined && exact.call.requestId === call.requestId) return exact;

@@ -41,7 +41,8 @@ export function parseClaudeCodeLine(line: string, place: LinePlace): LogLine {
   if (reason !== undefined) return dropped(reason);
   const occurredAt = instant(inner.timestamp) ?? instant(outer.timestamp);
   if (occurredAt === undefined) return dropped('no_timestamp');
-  return { kind: 'call', call: composeCall({ outer, inner, message, usage, progress }, occurredAt, place) };
+  const call = composeCall({ outer, inner, message, usage, progress }, occurredAt, place);
+  return { kind: 'call', call, usage };
 }
 
 function nullField(outer: JsonObject, inner: JsonObject, message: JsonObject, usage: JsonObject): string | undefined {

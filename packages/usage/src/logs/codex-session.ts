@@ -145,7 +145,10 @@ class CodexSession {
     const id = `${occurredAt}:${model}:${figures}`;
     const meta = this.#meta;
     const cwd = text(meta?.cwd);
-    const gitBranch = text(object(meta?.git)?.branch);
+    const git = object(meta?.git);
+    const gitBranch = text(git?.branch);
+    const gitCommit = text(git?.commit_hash);
+    const repository = text(git?.repository_url);
     const version = text(meta?.cli_version);
     const parentId = text(meta?.forked_from_id) ?? parentThread(meta);
     const call: AgentCall = {
@@ -157,6 +160,8 @@ class CodexSession {
       isSidechain: false,
       ...(cwd !== undefined && { cwd }),
       ...(gitBranch !== undefined && { gitBranch }),
+      ...(gitCommit !== undefined && { gitCommit }),
+      ...(repository !== undefined && { repository }),
       ...(version !== undefined && { version }),
       ...(parentId !== undefined && { parentId }),
     };

@@ -92,6 +92,7 @@ function readEntry(entry: JsonObject, place: { file: SessionFile; line: number }
         ? `${source === 'inference_log' ? 'log:' : ''}${traceId}:${spanId}`
         : `${place.file.sessionId}:${place.line}`;
   const gitBranch = firstText(attributes, ['github.copilot.git.branch', 'copilot_chat.repo.head_branch_name']);
+  const gitCommit = firstText(attributes, ['github.copilot.git.commit', 'copilot_chat.repo.head_commit_hash']);
   const call: AgentCall = {
     id,
     messageId: id,
@@ -100,6 +101,7 @@ function readEntry(entry: JsonObject, place: { file: SessionFile; line: number }
     record: source === 'agent_turn' || source === 'agent_summary' ? { ...record, isPromptSummed: true } : record,
     isSidechain: false,
     ...(gitBranch !== undefined && { gitBranch }),
+    ...(gitCommit !== undefined && { gitCommit }),
   };
   return { source, traceId, responseId, call };
 }

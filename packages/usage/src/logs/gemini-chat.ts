@@ -1,7 +1,7 @@
 import { type JsonObject, object, text } from '../normalise/json.ts';
 import { normaliseUsage } from '../normalise-usage.ts';
 import type { UsageRecord } from '../record.ts';
-import type { LogLine } from './agent-call.ts';
+import type { AgentCall, LogLine } from './agent-call.ts';
 import type { SessionFile, SessionReader } from './codex-session.ts';
 import { instant } from './instant.ts';
 import { parseObject } from './parse-object.ts';
@@ -12,8 +12,12 @@ import { parseObject } from './parse-object.ts';
  */
 export function createGeminiReader(file: SessionFile): SessionReader {
   const messages = new Map<string, LogLine>();
+  /** The sums at a run's end repeat its messages, so they count only where the file has none. */
+  let sums: LogLine[] = [];
+  let hasMessages = false;
   let sessionId = file.sessionId;
   let model: string | undefined;
+  let project: string | undefined;
 
   function add(line: string): readonly LogLine[] {
     if (line.trim() === '') return [];
@@ -21,19 +25,25 @@ export function createGeminiReader(file: SessionFile): SessionReader {
     if (entry === undefined) return [{ kind: 'dropped', reason: 'not_json' }];
     sessionId = text(entry.sessionId) ?? text(entry.session_id) ?? sessionId;
     model = text(entry.model) ?? model;
-    const context = { sessionId, model, at: file.modifiedAt };
-    if (entry.type !== 'gemini') return summaries(entry, context);
+    project = text(entry.projectHash) ?? project;
+    const context = { sessionId, model, project, at: file.modifiedAt };
+    if (entry.type !== 'gemini') {
+      sums.push(...summaries(entry, context));
+      return [];
+    }
     const call = message(entry, context);
     const id = text(entry.id);
     if (call === undefined) return [];
+    hasMessages = true;
     if (id === undefined) return [call];
     messages.set(id, call);
     return [];
   }
 
   function finish(): readonly LogLine[] {
-    const calls = [...messages.values()];
+    const calls = [...messages.values(), ...(hasMessages ? [] : sums)];
     messages.clear();
+    sums = [];
     return calls;
   }
   return { add, finish };
@@ -45,7 +55,7 @@ export function parseGeminiChat(document: string, file: SessionFile): readonly L
   if (chat === undefined) return [{ kind: 'dropped', reason: 'not_json' }];
   const sessionId = text(chat.sessionId) ?? text(chat.session_id) ?? file.sessionId;
   const at = instant(chat.startTime) ?? instant(chat.lastUpdated) ?? file.modifiedAt;
-  const context = { sessionId, model: text(chat.model), at };
+  const context = { sessionId, model: text(chat.model), project: text(chat.projectHash), at };
   if (chat.type === 'gemini') {
     const call = message(chat, context);
     return call === undefined ? [] : [call];
@@ -60,7 +70,12 @@ export function parseGeminiChat(document: string, file: SessionFile): readonly L
   return [...calls.values()];
 }
 
-type Context = { readonly sessionId: string; readonly model: string | undefined; readonly at: string };
+type Context = {
+  readonly sessionId: string;
+  readonly model: string | undefined;
+  readonly project: string | undefined;
+  readonly at: string;
+};
 
 function message(entry: JsonObject, context: Context): LogLine | undefined {
   const tokens = object(entry.tokens);
@@ -70,10 +85,9 @@ function message(entry: JsonObject, context: Context): LogLine | undefined {
   const record = geminiRecord(tokens, model, isCacheInside(tokens));
   if (isNothing(record)) return undefined;
   const occurredAt = instant(entry.timestamp) ?? instant(entry.created_at) ?? context.at;
-  const messageId = text(entry.id);
-  const id = `${context.sessionId}:${messageId ?? occurredAt}`;
-  const call = { id, occurredAt, sessionId: context.sessionId, record, isSidechain: false };
-  return { kind: 'call', call: messageId === undefined ? call : { ...call, messageId } };
+  // Ids are unique within a session only; a message without one is known by its time and figures.
+  const id = `${context.sessionId}:${text(entry.id) ?? [occurredAt, ...Object.values(record.tokens)].join(':')}`;
+  return { kind: 'call', call: composeCall(id, occurredAt, record, context) };
 }
 
 /** The stats that end a headless run: one sum per model, so no context tier can be decided on it. */
@@ -87,9 +101,14 @@ function summaries(entry: JsonObject, context: Context): readonly LogLine[] {
     const record = tokens === undefined ? undefined : geminiRecord(tokens, model, true);
     if (record === undefined || isNothing(record)) return [];
     const id = `${context.sessionId}:${occurredAt}:${model}`;
-    const call = { id, occurredAt, sessionId: context.sessionId, record, isSidechain: false };
-    return [{ kind: 'call', call: { ...call, record: { ...record, isPromptSummed: true } } }];
+    return [{ kind: 'call', call: composeCall(id, occurredAt, { ...record, isPromptSummed: true }, context) }];
   });
+}
+
+function composeCall(id: string, occurredAt: string, record: UsageRecord, context: Context): AgentCall {
+  const { sessionId, project } = context;
+  const call = { id, messageId: id, occurredAt, sessionId, record, isSidechain: false };
+  return project === undefined ? call : { ...call, project };
 }
 
 /** Newer versions count the cache inside the input; the total tells which. */

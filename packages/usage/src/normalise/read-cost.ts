@@ -6,9 +6,13 @@ export type ReportedCost = { readonly amount: string; readonly currency: string 
 /** xAI counts its charge in ticks of 1e-10 USD (checked on a fixture: 1,466,250 ticks are $0.000146625). */
 const XAI_TICK_PLACES = 10;
 
-/** What the provider says it charged, in USD. Zero is how several of them say "unknown", so it is no price. */
+/**
+ * What the provider says it charged, in USD. Zero is how several of them say "unknown", so it is no price. For a call with the
+ * customer's own key (OpenRouter's `is_byok`) it is the router's fee alone, and the model's price is on another bill.
+ */
 export function readReportedCost(usage: JsonObject): ReportedCost | undefined {
   if (usage.cost === undefined && usage.cost_in_usd_ticks === undefined) return undefined;
+  if (usage.is_byok === true) return undefined;
   const amount = ticks(usage.cost_in_usd_ticks) ?? dollars(object(usage.cost)?.total_cost ?? usage.cost);
   return amount === undefined || !isPositive(amount) ? undefined : { amount: toText(amount), currency: 'USD' };
 }

@@ -11,12 +11,12 @@ export type SeenCall = {
 };
 
 /** From here on, a source in which nothing ever fails or is retried is leaving those calls out. */
-const CALLS_WITHOUT_FAILURE_MAX = 2000;
+export const CALLS_WITHOUT_FAILURE_MAX = 2000;
 /** Chance makes small calls alike; twins of this size are the same call. */
-const TWIN_TOKENS_MIN = 100;
+export const TWIN_TOKENS_MIN = 100;
 /** Share of the smaller source that must have a twin, and the fewest twins that say anything. */
-const TWIN_SHARE = 0.5;
-const TWINS_MIN = 5;
+export const TWIN_SHARE = 0.5;
+export const TWINS_MIN = 5;
 
 /**
  * The classic mistakes that only many calls show, over the calls of one customer in a period: failures and retries that are

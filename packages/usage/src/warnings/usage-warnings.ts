@@ -26,6 +26,8 @@ export type CallFacts = {
   /** CloudEvents type, e.g. `llm.call`. */
   readonly type: string;
   readonly durationMs?: number | undefined;
+  /** It ended in an error or was cancelled: what it lacks may never have been. */
+  readonly isFailed?: boolean | undefined;
 };
 
 /** Above every context window sold: no one call reads or writes this much. */
@@ -43,7 +45,7 @@ const NO_WARNINGS: readonly UsageWarning[] = Object.freeze([]);
  *
  * @example usageWarnings({ type: 'llm.call', record: normaliseUsage({ tokens: { output: 5 } }) })
  */
-export function usageWarnings({ record, type, durationMs }: CallFacts): readonly UsageWarning[] {
+export function usageWarnings({ record, type, durationMs, isFailed }: CallFacts): readonly UsageWarning[] {
   if (type !== 'llm.call' && type !== 'embedding.call') return NO_WARNINGS;
   const { tokens } = record;
   const input = inputTokens(record);
@@ -55,16 +57,8 @@ export function usageWarnings({ record, type, durationMs }: CallFacts): readonly
   };
   if (record.model === undefined)
     warn('no_model', 'no model was named, so no price that depends on the model can apply');
-  if (record.quality === 'none')
-    warn('no_usage', 'no usage was told; a call without figures is not a call without cost');
-  else if (input === undefined && output > 0) {
-    warn(
-      'output_tokens_only',
-      `${output} output tokens and no input: input is most of the cost of most calls; send both`,
-    );
-  } else if (type === 'llm.call' && tokens.output === undefined && (input ?? 0) > 0) {
-    warn('input_tokens_only', `${input} input tokens and no output; send both, and zero where there was none`);
-  }
+  const missing = isFailed === true ? undefined : missingPart(record, type, input, output);
+  if (missing !== undefined) warn(missing.code, missing.detail);
   if ((input ?? 0) > CALL_INPUT_MAX || output > CALL_OUTPUT_MAX) {
     warn('lump_sum', `${input ?? 0} tokens in and ${output} out are no single call; send one event for each call`);
   } else if ((input ?? 0) > USUAL_INPUT_MAX || output > USUAL_OUTPUT_MAX || (durationMs ?? 0) > USUAL_DURATION_MS_MAX) {
@@ -73,6 +67,24 @@ export function usageWarnings({ record, type, durationMs }: CallFacts): readonly
   const mismatch = record.flags.find((flag) => MISMATCHES.has(flag.code));
   if (mismatch !== undefined) warn('totals_do_not_add_up', mismatch.detail);
   return warnings ?? NO_WARNINGS;
+}
+
+function missingPart(
+  record: UsageRecord,
+  type: string,
+  input: number | undefined,
+  output: number,
+): UsageWarning | undefined {
+  if (record.quality === 'none') {
+    return { code: 'no_usage', detail: 'no usage was told; a call without figures is not a call without cost' };
+  }
+  if (input === undefined && output > 0) {
+    const detail = `${output} output tokens and no input: input is most of the cost of most calls; send both`;
+    return { code: 'output_tokens_only', detail };
+  }
+  if (type !== 'llm.call' || record.tokens.output !== undefined || (input ?? 0) === 0) return undefined;
+  const detail = `${input} input tokens and no output; send both, and zero where there was none`;
+  return { code: 'input_tokens_only', detail };
 }
 
 /** Flags of figures that contradict each other. */

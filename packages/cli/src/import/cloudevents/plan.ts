@@ -11,6 +11,7 @@ export function cloudEventsPlan(
   return {
     kind: 'cloudevents',
     customer,
+    areCopiesHarmless: false,
     jobs: files.map((file) => file.job((chunks) => readCloudEvents(chunks, { name: file.name, customer, source }))),
     bytesTotal: files.reduce((sum, file) => sum + file.bytes, 0),
     settings: [source],

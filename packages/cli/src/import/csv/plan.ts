@@ -29,6 +29,7 @@ export function csvPlan(files: readonly FileInput[], flags: CsvFlags): ImportPla
   return {
     kind: 'csv',
     customer: flags.customer,
+    areCopiesHarmless: false,
     jobs: files.map((file) => file.job((chunks) => readCsv(chunks, { ...options, name: file.name }, notes))),
     bytesTotal: files.reduce((sum, file) => sum + file.bytes, 0),
     settings: [JSON.stringify({ ...options, nullTexts: [...options.nullTexts] })],

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { collect } from '../../collect.test-support.ts';
-import { type ClaudeCodeNotes, readClaudeCode } from './read-claude-code.ts';
+import { claudeCode } from './claude-code.ts';
+import { noNotes, readAgentLogs } from './read-agent-logs.ts';
 
 const NOW = Date.parse('2026-03-01T00:00:00Z');
 
@@ -35,13 +36,18 @@ function line({ message, request, output, at, stop, session, model, sidechain }:
 }
 
 async function read(files: Readonly<Record<string, readonly string[]>>, fixed = {}) {
-  const notes: ClaudeCodeNotes = { usageLines: 0, calls: 0, synthetic: 0, unfinished: 0 };
+  const notes = noNotes();
   const items = await collect(
-    readClaudeCode(
+    readAgentLogs(
       {
+        agent: claudeCode,
         files: Object.keys(files).map((relativePath) => ({ path: relativePath, relativePath })),
-        openFile: async function* (file) {
-          yield Buffer.from((files[file.path] ?? []).join('\n'));
+        access: {
+          open: async function* (file) {
+            yield Buffer.from((files[file.path] ?? []).join('\n'));
+          },
+          modifiedAt: () => '2026-02-01T00:00:00.000Z',
+          skip: () => undefined,
         },
         customer: 'eng',
         fixed,

@@ -1,0 +1,113 @@
+import { microsFromPostgres } from '../event/instant.ts';
+import type { PriceOverride } from '../provider-prices/index.ts';
+import type { Queryable } from '../store/database.ts';
+import { type PriceOverrideSpec, priceOverrideOf, priceOverrideSchema } from './price-override-schema.ts';
+
+export type PriceOverrideRow = {
+  id: bigint;
+  key: string;
+  version: number;
+  effective_from: string;
+  /** Null: taken back from then on. */
+  spec: unknown;
+  created_at: string;
+};
+
+const COLUMNS = 'id, key, version, effective_from, spec, created_at';
+
+/** The latest version of each key, by key; what was taken back is not there. */
+export async function listPriceOverrides(
+  db: Queryable,
+  environmentId: number,
+  after: string | undefined,
+  limit: number,
+): Promise<PriceOverrideRow[]> {
+  const result = await db.query<PriceOverrideRow>(
+    `select * from (
+       select distinct on (key collate "C") ${COLUMNS} from provider_price_version
+       where environment_id = $1 and ($2::text is null or key collate "C" > $2)
+       order by key collate "C", version desc
+     ) latest where spec is not null order by key collate "C" limit $3`,
+    [environmentId, after ?? null, limit],
+  );
+  return result.rows;
+}
+
+/** Versions of one key, newest first. */
+export async function listPriceOverrideVersions(
+  db: Queryable,
+  environmentId: number,
+  key: string,
+  before: bigint | undefined,
+  limit: number,
+): Promise<PriceOverrideRow[]> {
+  const result = await db.query<PriceOverrideRow>(
+    `select ${COLUMNS} from provider_price_version
+     where environment_id = $1 and key = $2 and ($3::int8 is null or version < $3) order by version desc limit $4`,
+    [environmentId, key, before ?? null, limit],
+  );
+  return result.rows;
+}
+
+/** The latest version, and whether `spec` is its very spec. */
+export async function findPriceOverride(
+  db: Queryable,
+  environmentId: number,
+  key: string,
+  spec: PriceOverrideSpec | null = null,
+): Promise<(PriceOverrideRow & { is_same: boolean | null }) | undefined> {
+  const result = await db.query<PriceOverrideRow & { is_same: boolean | null }>(
+    `select ${COLUMNS}, spec = $3::jsonb as is_same from provider_price_version
+     where environment_id = $1 and key = $2 order by version desc limit 1`,
+    [environmentId, key, spec === null ? null : JSON.stringify(spec)],
+  );
+  return result.rows[0];
+}
+
+export async function insertPriceOverride(
+  db: Queryable,
+  environmentId: number,
+  price: { key: string; version: number; effectiveFrom: string; spec: PriceOverrideSpec | null },
+): Promise<PriceOverrideRow> {
+  const result = await db.query<PriceOverrideRow>(
+    `insert into provider_price_version (environment_id, key, version, effective_from, spec)
+     values ($1, $2, $3, $4, $5::jsonb) returning ${COLUMNS}`,
+    [
+      environmentId,
+      price.key,
+      price.version,
+      price.effectiveFrom,
+      price.spec === null ? null : JSON.stringify(price.spec),
+    ],
+  );
+  const row = result.rows[0];
+  if (row === undefined) throw new Error('the provider price was not inserted');
+  return row;
+}
+
+/** How many versions there are, and how many keys stand. */
+export async function countPriceOverrides(db: Queryable, environmentId: number): Promise<number> {
+  const result = await db.query<{ count: bigint }>(
+    'select count(*) as count from provider_price_version where environment_id = $1',
+    [environmentId],
+  );
+  return Number(result.rows[0]?.count ?? 0n);
+}
+
+/**
+ * Every stretch of time in which a version is in force: from its date to the next date of its key. Of two versions from one
+ * instant the later published one holds.
+ */
+export async function loadPriceOverrides(db: Queryable, environmentId: number): Promise<PriceOverride[]> {
+  const result = await db.query<PriceOverrideRow>(
+    `select ${COLUMNS} from provider_price_version where environment_id = $1 order by key, effective_from, version`,
+    [environmentId],
+  );
+  return result.rows.flatMap((row, index, rows) => {
+    const next = rows[index + 1];
+    const to = next?.key === row.key ? microsFromPostgres(next.effective_from) : undefined;
+    const from = microsFromPostgres(row.effective_from);
+    if (row.spec === null || to === from) return [];
+    return [priceOverrideOf(priceOverrideSchema.parse(row.spec), from, to)];
+  });
+}

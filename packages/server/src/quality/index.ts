@@ -1,0 +1,3 @@
+export { type CheckedEvent, findMistakes, type QualityFinding } from './find-mistakes.ts';
+export { registerQualityRoutes } from './quality-routes.ts';
+export { forgetFindings, writeFindings } from './quality-store.ts';
