@@ -46,7 +46,7 @@ const FACES: Readonly<Record<string, readonly string[]>> = {
   // The record's own shapes are read back by report, and recomputed by audit.
   record: [
     ...['group-commit', 'record-services', 'services', 'types'],
-    ...['blocks', 'encode-rating', 'prepare', 'read-events', 'void'],
+    ...['blocks', 'encode-rating', 'match-price', 'prepare', 'read-events', 'void'],
     ...[
       'account-store',
       'accumulate',
