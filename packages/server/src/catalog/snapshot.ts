@@ -3,6 +3,8 @@ import type { ModelResolver } from '@ergon/usage';
 import type { Deployments } from '../deployments/deployments.ts';
 import { loadDeployments } from '../deployments/load-deployments.ts';
 import { microsFromPostgres } from '../event/instant.ts';
+import { loadBudgets } from '../govern/budget-store.ts';
+import type { CompiledBudget } from '../govern/compile-budget.ts';
 import { loadModelResolver, type PriceOverride } from '../provider-prices/index.ts';
 import type { Queryable } from '../store/database.ts';
 import { type CompiledMeter, compileMeter, meterSchema } from './custom-meter.ts';
@@ -35,6 +37,7 @@ export type CatalogSnapshot = {
   readonly modelAliases: ReadonlyMap<string, string>;
   /** The operator's own provider prices. */
   readonly priceOverrides: readonly PriceOverride[];
+  readonly budgets: readonly CompiledBudget[];
 };
 
 /** The card of every customer who has no other. */
@@ -74,6 +77,7 @@ export async function loadSnapshot(db: Queryable, environmentId: number): Promis
   return {
     environmentId,
     revision,
+    budgets: await loadBudgets(db, environmentId),
     meters: meters.rows.map((row) => compileMeter(Number(row.id), row.key, meterSchema.parse(row.spec))),
     cards: byKey,
     deployments: await loadDeployments(db, environmentId),

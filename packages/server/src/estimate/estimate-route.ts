@@ -2,7 +2,7 @@ import { workOfTokens } from '@ergon/compute';
 import { type Decimal, toText } from '@ergon/exact';
 import type { Tokens } from '@ergon/usage';
 import { findCustomer } from '../catalog/index.ts';
-import type { BilledCustomer } from '../catalog/customers.ts';
+import { type BilledCustomer, customerById } from '../catalog/customers.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import { captureEvent } from '../event/capture-event.ts';
 import type { AppServices } from '../http/context.ts';
@@ -149,9 +149,7 @@ async function customerOf(
 ): Promise<BilledCustomer | undefined> {
   if (externalId === undefined) return undefined;
   const row = await findCustomer(db, environmentId, externalId);
-  if (row === undefined) return undefined;
-  const rateCard = row.rate_card ?? undefined;
-  return { id: Number(row.id), externalId: row.external_id, timeZone: row.time_zone, rateCard };
+  return row === undefined ? undefined : customerById(db, environmentId, Number(row.id));
 }
 
 function moneyOf(bounds: Bounds<Decimal> | undefined, currency: string): EstimateAnswer['cost']['charge'] {

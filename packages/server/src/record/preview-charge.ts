@@ -1,6 +1,7 @@
 import type { Decimal } from '@ergon/exact';
 import { LOCAL_TIME_DIMENSION } from '@ergon/rating';
 import { billingMonth, localMinute } from '../catalog/billing-month.ts';
+import { applyTerms } from '../catalog/billing-terms.ts';
 import type { BilledCustomer } from '../catalog/customers.ts';
 import { type CatalogSnapshot, DEFAULT_CARD, versionAt } from '../catalog/snapshot.ts';
 import { ledgerDecimal } from '../ledger/burn.ts';
@@ -33,10 +34,12 @@ export async function previewCharges(
   events: readonly PreparedEvent[],
   now: number,
 ): Promise<readonly ChargePreview[] | undefined> {
-  const version = versionAt(catalog, customer?.rateCard ?? DEFAULT_CARD, now);
+  const { version, month } =
+    customer === undefined
+      ? { version: versionAt(catalog, DEFAULT_CARD, now), month: billingMonth(now, 'UTC') }
+      : applyTerms(catalog, customer, now);
   if (version === undefined) return undefined;
   const timeZone = customer?.timeZone ?? 'UTC';
-  const month = billingMonth(now, timeZone);
   const key = { customerId: customer?.id ?? NEW_CUSTOMER, cardVersionId: version.id, period: month.period };
   const { currency } = version.card;
   const stored = customer === undefined ? {} : await storedTotals(db, catalog.environmentId, key);
@@ -56,7 +59,7 @@ async function storedTotals(
 ): Promise<StoredTotals> {
   const result = await db.query<{ totals: StoredTotals }>(
     `select totals from accumulator
-     where environment_id = $1 and customer_id = $2::int8 and card_version_id = $3::int8 and period = $4::date`,
+     where environment_id = $1 and customer_id = $2::int8 and card_version_id = $3::int8 and period = $4`,
     [environmentId, key.customerId, key.cardVersionId, key.period],
   );
   return result.rows[0]?.totals ?? {};
