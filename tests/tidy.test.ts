@@ -37,8 +37,11 @@ const FACES: Readonly<Record<string, readonly string[]>> = {
     'built-in-meters',
     'custom-meter',
     'customers',
+    'revision',
     'snapshot',
   ],
+  // The record asks budgets and holds in its own transaction.
+  govern: ['budget-store', 'compile-budget', 'count-spending', 'hold-store', 'schemas', 'take-holds'],
   ledger: ['burn'],
   // The record's own shapes are read back by report, and recomputed by audit.
   record: [

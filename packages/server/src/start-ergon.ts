@@ -8,6 +8,7 @@ import type { AppServices } from './http/context.ts';
 import { forgetAnswers } from './http/idempotency.ts';
 import { KeyVerifier, RateLimiter } from './http/keys.ts';
 import { serverMetrics } from './http/metrics.ts';
+import { expireHolds, HoldDesk } from './govern/index.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
 import { expireGrants } from './ledger/index.ts';
@@ -94,7 +95,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   }
 }
 
-function backgroundJobs({ database, record, now, clocks, logError }: AppServices): Job[] {
+function backgroundJobs({ database, record, holds, now, clocks, logError }: AppServices): Job[] {
   return [
     {
       name: 'identity generations',
@@ -110,6 +111,7 @@ function backgroundJobs({ database, record, now, clocks, logError }: AppServices
       everyMs: 5_000,
       run: () => advanceDue(database, now(), (error) => logError(error, 'billing periods')),
     },
+    { name: 'hold expiry', everyMs: 1_000, run: () => expireHolds(database, holds, now()) },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
     { name: 'old findings', everyMs: 3_600_000, run: () => forgetFindings(database.pool, now()) },
     { name: 'kept answers', everyMs: 3_600_000, run: () => forgetAnswers(database) },
@@ -150,6 +152,7 @@ function wire(
   return {
     database,
     groupCommit,
+    holds: new HoldDesk(database, now),
     record,
     prices,
     keys: new KeyVerifier(database, now),

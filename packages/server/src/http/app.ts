@@ -4,6 +4,7 @@ import { isConnectionLost, isTooSlow } from '../store/database.ts';
 import { registerAuditRoutes } from '../audit/index.ts';
 import { registerBillingRoutes } from '../billing/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
+import { registerGovernRoutes } from '../govern/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
 import { registerQualityRoutes } from '../quality/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
@@ -46,6 +47,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerCatalogRoutes(app, services);
   registerBillingRoutes(app, services);
   registerLedgerRoutes(app, services);
+  registerGovernRoutes(app, services);
   registerReportRoutes(app, services);
   registerQualityRoutes(app, services);
   registerAccessRoutes(app, services);

@@ -3,6 +3,7 @@ import type { KeyVerifier, Principal, RateLimiter, Scope } from './keys.ts';
 import { refuse, ProblemError } from './problem.ts';
 import type { Database } from '../store/database.ts';
 import type { EnvironmentClocks } from '../store/environment-clock.ts';
+import type { HoldDesk } from '../govern/index.ts';
 import type { GroupCommit } from '../record/group-commit.ts';
 import type { ProviderPrices } from '../provider-prices/index.ts';
 import type { RecordServices } from '../record/record-services.ts';
@@ -12,6 +13,7 @@ import type { ServerMetrics } from './metrics.ts';
 export type AppServices = {
   readonly database: Database;
   readonly groupCommit: GroupCommit;
+  readonly holds: HoldDesk;
   readonly record: RecordServices;
   /** The provider price table, without any environment's own prices. */
   readonly prices: ProviderPrices;

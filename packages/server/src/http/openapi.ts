@@ -23,6 +23,7 @@ export const TAGS = {
   Catalog: 'Meters, rate cards and customers.',
   Plans: 'Features, plans, subscriptions and their periods, overrides.',
   Wallets: 'Grants, balances and the ledger.',
+  Budgets: 'Limits, and holds: what may be spent, and what is set aside before it is.',
   Access: 'Keys, environments and the audit log.',
   Service: 'Health, readiness, metrics.',
 } as const;

@@ -1,5 +1,6 @@
 import { createTestDatabase } from '../../../../tests/support/test-database.ts';
 import { loadProviderPrices, type ProviderPrices } from '../provider-prices/index.ts';
+import { HoldDesk } from '../govern/index.ts';
 import { GroupCommit } from '../record/group-commit.ts';
 import { recordServices } from '../record/services.ts';
 import { type Database, openDatabase } from '../store/database.ts';
@@ -114,6 +115,7 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
       onGroup: () => undefined,
       onFailure: (error) => errors.push(error),
     }),
+    holds: new HoldDesk(database, now),
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),

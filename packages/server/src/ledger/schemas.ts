@@ -115,7 +115,7 @@ export function walletOf(row: WalletRow): z.infer<typeof walletSummary> {
     key: row.key,
     currency: row.currency,
     posted: decimalText(row.posted),
-    held: '0',
+    held: decimalText(row.held),
     available: decimalText(row.available),
     receivable: decimalText(row.receivable),
     customer_credit: decimalText(row.customer_credit),

@@ -63,7 +63,8 @@ async function recordEvents(context: GroupContext, requests: readonly PendingReq
   const claimed = await claimAll(context, requests, candidates, repeated);
   const fresh = claimed.isFresh.map((isFresh, index) => (isFresh ? (claimed.prepared[index] ?? null) : null));
   if (fresh.every((event) => event === null)) return;
-  const attributed = await attribute(context, claimed.catalog, fresh);
+  const actors = candidates.map(({ request }) => requests[request]?.actor ?? 'system');
+  const attributed = await attribute(context, claimed.catalog, fresh, actors);
   const findings = checkQuality(context, requests, candidates, attributed);
   await writeBlock({ ...context, catalog: claimed.catalog, blockId: claimed.claim.blockId }, attributed);
   if (findings.length > 0) await writeFindings(context.client, context.environmentId, findings, context.now);
@@ -83,7 +84,7 @@ async function recordEvents(context: GroupContext, requests: readonly PendingReq
 
 /** Warns the senders of what their fresh events show to be sent wrongly. */
 function checkQuality(
-  { services, afterCommit }: GroupContext,
+  { services }: GroupContext,
   requests: readonly PendingRequest[],
   candidates: readonly Candidate[],
   attributed: readonly (Attributed | null)[],
@@ -97,8 +98,7 @@ function checkQuality(
     origins.push(candidate);
   });
   if (checked.length === 0) return [];
-  const { findings, keep } = findMistakes(checked, services.watch);
-  afterCommit.push(keep);
+  const findings = findMistakes(checked, services.watch);
   for (const { position, kind, detail, isOfEvent } of findings) {
     const origin = origins[position];
     const warnings = origin === undefined ? undefined : requests[origin.request]?.warnings;
@@ -245,6 +245,7 @@ async function attribute(
   context: GroupContext,
   catalog: CatalogSnapshot,
   fresh: readonly (PreparedEvent | null)[],
+  actors: readonly string[],
 ): Promise<(Attributed | null)[]> {
   const { client, services, environmentId, afterCommit } = context;
   const cached = services.customers.of(environmentId, catalog.revision);
@@ -261,13 +262,14 @@ async function attribute(
       for (const customer of found.values()) cached.set(customer.externalId, customer);
     });
   }
-  return fresh.map((prepared) => {
+  return fresh.map((prepared, index) => {
     if (prepared === null) return null;
     const { subject, occurredAt } = prepared.event;
     const customer = subject === undefined ? undefined : (cached.get(subject) ?? found.get(subject));
+    const actor = actors[index] ?? 'system';
     if (customer === undefined) {
-      return { prepared, customer, version: undefined, month: billingMonth(occurredAt, 'UTC') };
+      return { prepared, customer, version: undefined, month: billingMonth(occurredAt, 'UTC'), actor };
     }
-    return { prepared, customer, ...applyTerms(catalog, customer, occurredAt) };
+    return { prepared, customer, ...applyTerms(catalog, customer, occurredAt), actor };
   });
 }

@@ -172,10 +172,6 @@ create trigger subscription_line_open before insert on subscription_line
 -- ingest reads it with the customer's row. Null for everybody without either.
 alter table customer add column terms jsonb;
 
-alter table posting drop constraint posting_kind_check;
-alter table posting add constraint posting_kind_check
-  check (kind in ('grant', 'usage', 'reversal', 'expiry', 'void_grant', 'subscription', 'subscription_credit'));
-
 -- A sandbox may stop its clock and move it; null: the machine's clock.
 alter table environment add column is_sandbox boolean not null default false;
 alter table environment add column clock_at timestamptz;
