@@ -89,6 +89,32 @@ const RULES: readonly { readonly kind: Difference['kind']; readonly text: string
         select from credit_grant g where g.environment_id = $1 and g.account_id = a.id)`,
   },
   {
+    // A line of a subscription's period is posted with it; only usage was posted with its events.
+    kind: 'subscription',
+    text: `select 'line ' || l.subscription_id || '/' || l.number || '/' || l.line as key, l.amount::text as expected,
+        coalesce((case p.kind when 'subscription' then p.amount else -p.amount end)::text, 'no posting') as found
+      from subscription_line l left join posting p on p.environment_id = $1 and p.id = l.posting_id
+        and p.kind in ('subscription', 'subscription_credit') and p.currency = l.currency
+      where l.environment_id = $1 and l.kind <> 'usage' and l.amount <> 0
+        and l.amount is distinct from case p.kind when 'subscription' then p.amount else -p.amount end`,
+  },
+  {
+    kind: 'subscription',
+    text: `select 'posting ' || p.id as key, 'a line' as expected, 'none' as found from posting p
+      where p.environment_id = $1 and p.kind in ('subscription', 'subscription_credit') and not exists (
+        select from subscription_line l where l.environment_id = $1 and l.posting_id = p.id)`,
+  },
+  {
+    kind: 'subscription',
+    text: `select 'period ' || p.subscription_id || '/' || p.number as key, coalesce(sum(l.amount), 0)::text as expected,
+        p.total::text as found
+      from subscription_period p join subscription s on s.environment_id = $1 and s.id = p.subscription_id
+        left join subscription_line l on l.environment_id = $1 and l.subscription_id = p.subscription_id
+          and l.number = p.number and l.currency = s.currency
+      where p.environment_id = $1 and p.closed_at is not null
+      group by p.subscription_id, p.number, p.total having p.total <> coalesce(sum(l.amount), 0)`,
+  },
+  {
     kind: 'dimension set',
     text: `select r.id::text as key, 'a row' as expected, 'no row' as found
       from (select dimension_set_id as id from usage_rollup where environment_id = $1

@@ -101,6 +101,9 @@ export type AddOnSpec = z.infer<typeof addOnSpec>;
 export const featureSpec = z.strictObject({
   name: label.optional(),
   meter: catalogKey.optional().openapi({ description: 'What a metered entitlement to it counts' }),
+  only_tagged: z.boolean().default(false).openapi({
+    description: 'Count only events whose `feature` is this one; otherwise all of the meter',
+  }),
 });
 export type FeatureSpec = z.infer<typeof featureSpec>;
 

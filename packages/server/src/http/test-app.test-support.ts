@@ -115,7 +115,7 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
       onGroup: () => undefined,
       onFailure: (error) => errors.push(error),
     }),
-    holds: new HoldDesk(database, now),
+    holds: new HoldDesk(database, (environmentId) => clocks.now(environmentId)),
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),

@@ -5,6 +5,8 @@ import { registerReportedModelsRoute } from './reported-models-route.ts';
 import { registerRunRoute } from './run-route.ts';
 import { registerUsageRoute } from './usage-route.ts';
 
+export { meterTotal } from './meter-total.ts';
+
 /** What was used, which events came, why one cost what it did, and what a run did in all. Nothing here writes. */
 export function registerReportRoutes(app: App, services: AppServices): void {
   registerUsageRoute(app, services);

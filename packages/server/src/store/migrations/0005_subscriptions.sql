@@ -56,6 +56,8 @@ create table subscription (
   ends_at timestamptz,
   -- When its next period opens or closes; null when nothing will happen any more.
   due_at timestamptz,
+  -- When what it entitles to changes next: a phase begins, an add-on goes, it ends.
+  entitlements_due_at timestamptz,
   created_at timestamptz not null default now(),
   primary key (environment_id, id),
   unique (environment_id, key),
@@ -68,6 +70,7 @@ create table subscription (
 );
 create index subscription_customer on subscription (environment_id, customer_id);
 create index subscription_due on subscription (due_at) where due_at is not null;
+create index subscription_entitlements_due on subscription (entitlements_due_at) where entitlements_due_at is not null;
 
 -- Which plan version holds from when; the last one holds until the subscription ends.
 create table subscription_phase (
