@@ -45,6 +45,7 @@ export class HoldDesk {
   readonly #queues = new Map<string, Waiting<unknown, unknown>[]>();
   #waiting = 0;
 
+  /** @param now an environment's clock, microseconds since 1970. */
   constructor(database: Database, now: (environmentId: number) => number) {
     this.#database = database;
     this.#now = now;

@@ -32,7 +32,7 @@ export async function findHold(db: Queryable, environmentId: number, id: string)
   return result.rows[0];
 }
 
-/** Open holds whose time is over, in every environment. */
+/** Open holds whose time is over, in every environment by its own clock. */
 export async function dueHolds(
   db: Queryable,
   at: string,
