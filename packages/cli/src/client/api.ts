@@ -14,6 +14,7 @@ import type {
   Key,
   LedgerEntry,
   Meter,
+  ModelAlias,
   Page,
   PriceDisagreement,
   PriceLookup,
@@ -21,6 +22,7 @@ import type {
   PriceTableReport,
   QualityFinding,
   RateCard,
+  ReportedModel,
   Run,
   UsageReport,
   Wallet,
@@ -44,6 +46,9 @@ export type Api = {
   readonly listPriceOverrides: (query: Query) => Promise<Page<PriceOverride>>;
   readonly putPriceOverride: (key: string, price: unknown) => Promise<PriceOverride>;
   readonly deletePriceOverride: (key: string) => Promise<void>;
+  readonly listReportedModels: (query: Query) => Promise<Page<ReportedModel>>;
+  readonly putModelAlias: (reported: string, model: string) => Promise<ModelAlias>;
+  readonly deleteModelAlias: (reported: string) => Promise<void>;
   readonly listWallets: (customer: string) => Promise<Page<Wallet>>;
   readonly getWallet: (customer: string, wallet: string) => Promise<Wallet>;
   readonly createGrant: (customer: string, wallet: string, grant: unknown, idempotencyKey: string) => Promise<Grant>;
@@ -91,6 +96,11 @@ export function createApi(client: Client): Api {
     putPriceOverride: (key, price) => call('PUT', `/v1/provider_price_overrides/${seg(key)}`, { json: price }),
     deletePriceOverride: async (key) => {
       await client.request('DELETE', `/v1/provider_price_overrides/${seg(key)}`, { retry: RETRY_INTERACTIVE });
+    },
+    listReportedModels: (query) => call('GET', '/v1/reported_models', { query }),
+    putModelAlias: (reported, model) => call('PUT', `/v1/model_aliases/${seg(reported)}`, { json: { model } }),
+    deleteModelAlias: async (reported) => {
+      await client.request('DELETE', `/v1/model_aliases/${seg(reported)}`, { retry: RETRY_INTERACTIVE });
     },
     listWallets: (customer) => call('GET', `/v1/customers/${seg(customer)}/wallets`, {}),
     getWallet: (customer, wallet) => call('GET', walletPath(customer, wallet), {}),

@@ -114,6 +114,21 @@ export type PriceLookup = {
   readonly reason: string | null;
 };
 
+/** A model as usage names it. */
+export type ReportedModel = {
+  readonly provider: string | null;
+  readonly model: string | null;
+  readonly canonical_model: string | null;
+  readonly model_family: string | null;
+  readonly requests: string;
+  readonly requests_without_cost: string;
+  readonly provider_cost: string;
+  readonly last_seen: string;
+  readonly reason: string | null;
+};
+
+export type ModelAlias = { readonly reported: string; readonly model: string; readonly canonical_model: string };
+
 export type PriceTableReport = {
   readonly table: PriceTable;
   readonly providers: number;

@@ -4,7 +4,9 @@ import { isConnectionLost, isTooSlow } from '../store/database.ts';
 import { registerAuditRoutes } from '../audit/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerGovernRoutes } from '../govern/index.ts';
+import { registerHandoffRoutes } from '../handoff/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
+import { registerPoliciesRoutes } from '../policies/index.ts';
 import { registerQualityRoutes } from '../quality/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
@@ -48,6 +50,8 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerGovernRoutes(app, services);
   registerReportRoutes(app, services);
   registerQualityRoutes(app, services);
+  registerPoliciesRoutes(app, services);
+  registerHandoffRoutes(app, services);
   registerAccessRoutes(app, services);
   registerAuditRoutes(app, services);
   registerReference(app, services);

@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import type { KeyVerifier, Principal, RateLimiter, Scope } from './keys.ts';
 import { refuse, ProblemError } from './problem.ts';
+import type { Outbound } from '../outbound/index.ts';
 import type { Database } from '../store/database.ts';
 import type { HoldDesk } from '../govern/index.ts';
 import type { GroupCommit } from '../record/group-commit.ts';
@@ -19,6 +20,7 @@ export type AppServices = {
   readonly keys: KeyVerifier;
   readonly rateLimiter: RateLimiter;
   readonly metrics: ServerMetrics;
+  readonly outbound: Outbound;
   /** Microseconds since 1970. */
   readonly now: () => number;
   readonly lateDays: number;

@@ -23,6 +23,8 @@ export const TAGS = {
   Catalog: 'Meters, rate cards and customers.',
   Wallets: 'Grants, balances and the ledger.',
   Budgets: 'Limits, and holds: what may be spent, and what is set aside before it is.',
+  Policies: 'Rules that admit, warn, cap or refuse, and every decision they made.',
+  Webhooks: 'What Ergon tells your systems: endpoints, signatures and deliveries.',
   Access: 'Keys, environments and the audit log.',
   Service: 'Health, readiness, metrics.',
 } as const;

@@ -83,7 +83,7 @@ async function recordEvents(context: GroupContext, requests: readonly PendingReq
 
 /** Warns the senders of what their fresh events show to be sent wrongly. */
 function checkQuality(
-  { services, afterCommit }: GroupContext,
+  { services }: GroupContext,
   requests: readonly PendingRequest[],
   candidates: readonly Candidate[],
   attributed: readonly (Attributed | null)[],
@@ -97,8 +97,7 @@ function checkQuality(
     origins.push(candidate);
   });
   if (checked.length === 0) return [];
-  const { findings, keep } = findMistakes(checked, services.watch);
-  afterCommit.push(keep);
+  const findings = findMistakes(checked, services.watch);
   for (const { position, kind, detail, isOfEvent } of findings) {
     const origin = origins[position];
     const warnings = origin === undefined ? undefined : requests[origin.request]?.warnings;
