@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { type IdentitiesResult, identitiesBench } from './identities-bench.ts';
+import { type HoldsResult, holdsBench } from './holds-bench.ts';
 import { type BenchOptions, type IngestResult, ingestBench, type Shape } from './ingest-bench.ts';
 import { PURE_SCENARIOS, runPureBench } from './pure-benches.ts';
 import { type ReplicasResult, replicasBench } from './replicas-bench.ts';
@@ -8,7 +9,7 @@ import { startGenerator } from './support/rig.ts';
 import { tmpdir } from 'node:os';
 
 /** `npm run bench`: docs/benchmarks.md says what it measures and how to read it. */
-const SERVICE_SCENARIOS = ['ingest', 'replicas', 'identities'];
+const SERVICE_SCENARIOS = ['ingest', 'replicas', 'identities', 'holds'];
 const SCENARIOS = [...PURE_SCENARIOS, ...SERVICE_SCENARIOS];
 const USAGE = `npm run bench -- [scenario ...] [options]
   ${SCENARIOS.join(', ')}: which to run (default all)
@@ -77,6 +78,7 @@ const results: {
   ingest?: IngestResult;
   replicas?: ReplicasResult[];
   identities?: IdentitiesResult;
+  holds?: HoldsResult;
 } = { machine: host, fdatasyncMs: fdatasync };
 const differences: string[] = [];
 if (scenarios.has('ingest')) {
@@ -90,6 +92,10 @@ if (scenarios.has('replicas')) {
 if (scenarios.has('identities')) {
   results.identities = await identitiesBench(options, generator, Number(values.identities));
   differences.push(...results.identities.differences);
+}
+if (scenarios.has('holds')) {
+  results.holds = await holdsBench(options, fdatasync);
+  differences.push(...results.holds.differences);
 }
 generator.stop();
 
