@@ -145,8 +145,15 @@ describe('parameters of the catalog against what is published', () => {
 
   it('holds at least 50 models, every one known or explained', () => {
     expect(counted.length).toBeGreaterThanOrEqual(50);
-    for (const model of MODELS) expect(model.configSource.length).toBeGreaterThan(5);
   });
+
+  it.each(MODELS.map((model) => [model.name, model.configSource] as const))(
+    '%s: its config can be read again where its source says',
+    (_name, source) => {
+      // owner/repository, host/repository or a package's file: never somebody's memory.
+      expect(source).toMatch(/(^|[ (])[\w.-]+\/[\w.-]+/);
+    },
+  );
 
   it.each(counted.map((model) => [model.name, model] as const))('%s', (name, model) => {
     const published = model.published.totalParams ?? 0;
