@@ -30,7 +30,18 @@ const GROUP: Readonly<Record<string, number>> = {
  */
 const FACES: Readonly<Record<string, readonly string[]>> = {
   capture: ['ingest'],
-  catalog: ['billing-month', 'built-in-meters', 'custom-meter', 'customers', 'snapshot'],
+  catalog: [
+    'billing-month',
+    'billing-period',
+    'billing-terms',
+    'built-in-meters',
+    'custom-meter',
+    'customers',
+    'revision',
+    'snapshot',
+  ],
+  // The record asks budgets and holds in its own transaction.
+  govern: ['budget-store', 'compile-budget', 'count-spending', 'hold-store', 'schemas', 'take-holds'],
   ledger: ['burn'],
   // The record's own shapes are read back by report, and recomputed by audit.
   record: [

@@ -47,8 +47,21 @@ export const LIMITS = {
   /** Model aliases of an environment, and versions of its own provider prices: all are in memory beside the catalog. */
   modelAliasesMax: 1_000,
   priceOverrideVersionsMax: 5_000,
+  /** Budgets of an environment, and how many of them may apply to one request (DESIGN section 9). */
+  budgetsMax: 5_000,
+  budgetsApplyMax: 64,
+  /** Longest life of a hold before it expires by itself; it may be extended again and again. */
+  holdSecondsMax: 86_400,
+  /** Holds and settlements that one statement takes together. */
+  holdsTogetherMax: 200,
   /** Members of a customer's metadata. */
   metadataMembersMax: 50,
   /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */
   uniqueValuesMax: 1_000_000,
+  /** Fees, allowances or entitlements of one plan or add-on: each is looked at whenever a period opens or closes. */
+  planPartsMax: 100,
+  /** Phases, add-ons and coupons of one subscription, and subscriptions and overrides of one customer: ingest reads them whole. */
+  termsMax: 100,
+  /** Periods that one move of a sandbox's clock closes before it answers; the job closes the rest. */
+  clockPeriodsMax: 2_000,
 } as const;

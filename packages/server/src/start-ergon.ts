@@ -8,15 +8,18 @@ import type { AppServices } from './http/context.ts';
 import { forgetAnswers } from './http/idempotency.ts';
 import { KeyVerifier, RateLimiter } from './http/keys.ts';
 import { serverMetrics } from './http/metrics.ts';
+import { expireHolds, HoldDesk } from './govern/index.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
 import { expireGrants } from './ledger/index.ts';
+import { advanceDue } from './billing/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { costSource } from './record/cost-source.ts';
 import { GroupCommit } from './record/group-commit.ts';
 import { forgetFindings } from './quality/index.ts';
 import { recordServices } from './record/services.ts';
 import { type Database, openDatabase } from './store/database.ts';
+import { EnvironmentClocks } from './store/environment-clock.ts';
 import { latestMigration, migrate } from './store/migrate.ts';
 import { providePostgres } from './store/provide-postgres.ts';
 
@@ -65,6 +68,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
     const [prices] = await Promise.all([loadProviderPrices(), prepareDatabase(database)]);
     const newAdminKey = await ensureAdminKey(database, config.dataDir, config.apiKey);
     const services = wire(config, database, prices, options.now ?? systemMicros, log);
+    await services.clocks.refresh(database.pool);
     const app = createApp(services);
     const jobs = startJobs(backgroundJobs(services), (name, error) =>
       log.warn({ err: error, job: name }, 'a job failed'),
@@ -91,7 +95,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   }
 }
 
-function backgroundJobs({ database, record, now }: AppServices): Job[] {
+function backgroundJobs({ database, record, holds, now, clocks, logError }: AppServices): Job[] {
   return [
     {
       name: 'identity generations',
@@ -100,6 +104,13 @@ function backgroundJobs({ database, record, now }: AppServices): Job[] {
         const isChanged = await maintainGenerations(database);
         if (isChanged || record.generations.isIncomplete) await record.generations.refresh(database.pool);
       },
+    },
+    { name: 'hold expiry', everyMs: 1_000, run: () => expireHolds(database, holds, now()) },
+    { name: 'sandbox clocks', everyMs: 1_000, run: () => clocks.refresh(database.pool) },
+    {
+      name: 'billing periods',
+      everyMs: 5_000,
+      run: () => advanceDue(database, now(), (error) => logError(error, 'billing periods')),
     },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
     { name: 'old findings', everyMs: 3_600_000, run: () => forgetFindings(database.pool, now()) },
@@ -125,9 +136,10 @@ function wire(
 ): AppServices {
   const metrics = serverMetrics();
   const record = recordServices(database, costSource(prices));
+  const clocks = new EnvironmentClocks(now);
   const groupCommit = new GroupCommit(database, record, {
     lanes: config.lanes,
-    now,
+    now: (environmentId) => clocks.now(environmentId),
     onGroup: (events, _requests, seconds) => {
       metrics.groupEvents.observe(events);
       metrics.groupSeconds.observe(seconds);
@@ -140,12 +152,14 @@ function wire(
   return {
     database,
     groupCommit,
+    holds: new HoldDesk(database, (environmentId) => clocks.now(environmentId)),
     record,
     prices,
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics,
     now,
+    clocks,
     lateDays: config.lateDays,
     version: VERSION,
     readiness: () => readiness(database),

@@ -2,16 +2,19 @@ import type { Client, Query } from './client.ts';
 import { RETRY_IMPORT, RETRY_INTERACTIVE } from './retry.ts';
 import type {
   AuditReport,
+  Budget,
   CreatedKey,
   Customer,
   Deployment,
   EventExplanation,
   EventSummary,
   Grant,
+  Hold,
   IngestReport,
   Key,
   LedgerEntry,
   Meter,
+  ModelAlias,
   Page,
   PriceDisagreement,
   PriceLookup,
@@ -19,6 +22,7 @@ import type {
   PriceTableReport,
   QualityFinding,
   RateCard,
+  ReportedModel,
   Run,
   UsageReport,
   Wallet,
@@ -42,10 +46,21 @@ export type Api = {
   readonly listPriceOverrides: (query: Query) => Promise<Page<PriceOverride>>;
   readonly putPriceOverride: (key: string, price: unknown) => Promise<PriceOverride>;
   readonly deletePriceOverride: (key: string) => Promise<void>;
+  readonly listReportedModels: (query: Query) => Promise<Page<ReportedModel>>;
+  readonly putModelAlias: (reported: string, model: string) => Promise<ModelAlias>;
+  readonly deleteModelAlias: (reported: string) => Promise<void>;
   readonly listWallets: (customer: string) => Promise<Page<Wallet>>;
   readonly getWallet: (customer: string, wallet: string) => Promise<Wallet>;
   readonly createGrant: (customer: string, wallet: string, grant: unknown, idempotencyKey: string) => Promise<Grant>;
   readonly listEntries: (customer: string, wallet: string, query: Query) => Promise<Page<LedgerEntry>>;
+  readonly listBudgets: (query: Query) => Promise<Page<Budget>>;
+  readonly getBudget: (key: string) => Promise<Budget>;
+  readonly putBudget: (budget: unknown) => Promise<Budget>;
+  readonly endBudget: (key: string) => Promise<void>;
+  readonly createHold: (hold: unknown) => Promise<Hold>;
+  readonly getHold: (id: string) => Promise<Hold>;
+  readonly settleHold: (id: string, settlement: unknown) => Promise<Hold>;
+  readonly releaseHold: (id: string) => Promise<Hold>;
   readonly getRun: (id: string) => Promise<Run>;
   readonly listRateCards: () => Promise<Page<RateCard>>;
   readonly getRateCard: (key: string) => Promise<RateCard>;
@@ -82,6 +97,11 @@ export function createApi(client: Client): Api {
     deletePriceOverride: async (key) => {
       await client.request('DELETE', `/v1/provider_price_overrides/${seg(key)}`, { retry: RETRY_INTERACTIVE });
     },
+    listReportedModels: (query) => call('GET', '/v1/reported_models', { query }),
+    putModelAlias: (reported, model) => call('PUT', `/v1/model_aliases/${seg(reported)}`, { json: { model } }),
+    deleteModelAlias: async (reported) => {
+      await client.request('DELETE', `/v1/model_aliases/${seg(reported)}`, { retry: RETRY_INTERACTIVE });
+    },
     listWallets: (customer) => call('GET', `/v1/customers/${seg(customer)}/wallets`, {}),
     getWallet: (customer, wallet) => call('GET', walletPath(customer, wallet), {}),
     createGrant: (customer, wallet, grant, idempotencyKey) =>
@@ -90,6 +110,16 @@ export function createApi(client: Client): Api {
         headers: { 'idempotency-key': idempotencyKey },
       }),
     listEntries: (customer, wallet, query) => call('GET', `${walletPath(customer, wallet)}/entries`, { query }),
+    listBudgets: (query) => call('GET', '/v1/budgets', { query }),
+    getBudget: (key) => call('GET', `/v1/budgets/${seg(key)}`, {}),
+    putBudget: (budget) => call('POST', '/v1/budgets', { json: budget }),
+    endBudget: async (key) => {
+      await client.request('DELETE', `/v1/budgets/${seg(key)}`, { retry: RETRY_INTERACTIVE });
+    },
+    createHold: (hold) => call('POST', '/v1/holds', { json: hold }),
+    getHold: (id) => call('GET', `/v1/holds/${seg(id)}`, {}),
+    settleHold: (id, settlement) => call('POST', `/v1/holds/${seg(id)}/settle`, { json: settlement }),
+    releaseHold: (id) => call('POST', `/v1/holds/${seg(id)}/release`, {}),
     getRun: (id) => call('GET', `/v1/runs/${seg(id)}`, {}),
     listRateCards: () => call('GET', '/v1/rate_cards', WHOLE_LIST),
     getRateCard: (key) => call('GET', `/v1/rate_cards/${seg(key)}`, {}),

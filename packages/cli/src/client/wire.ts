@@ -114,6 +114,21 @@ export type PriceLookup = {
   readonly reason: string | null;
 };
 
+/** A model as usage names it. */
+export type ReportedModel = {
+  readonly provider: string | null;
+  readonly model: string | null;
+  readonly canonical_model: string | null;
+  readonly model_family: string | null;
+  readonly requests: string;
+  readonly requests_without_cost: string;
+  readonly provider_cost: string;
+  readonly last_seen: string;
+  readonly reason: string | null;
+};
+
+export type ModelAlias = { readonly reported: string; readonly model: string; readonly canonical_model: string };
+
 export type PriceTableReport = {
   readonly table: PriceTable;
   readonly providers: number;
@@ -247,4 +262,36 @@ export type Deployment = {
     readonly time_basis: 'modelled' | 'calibrated';
   } | null;
   readonly drift: { readonly alarm: boolean; readonly recent: number; readonly outside: number };
+};
+
+export type Budget = {
+  readonly key: string;
+  readonly scope: { readonly tags?: Readonly<Record<string, string>> } & Readonly<Record<string, unknown>>;
+  readonly per: readonly string[];
+  readonly unit: string;
+  readonly measure?: string;
+  readonly window: string;
+  readonly time_zone: string;
+  readonly limit: string;
+  readonly mode: string;
+  readonly on_exceed: string;
+  readonly thresholds: readonly string[];
+  readonly counters: readonly {
+    readonly member: Readonly<Record<string, string>>;
+    readonly window_start: string;
+    readonly committed: string;
+    readonly held: string;
+    readonly available: string;
+  }[];
+};
+
+export type Hold = {
+  readonly id: string;
+  readonly status: string;
+  readonly currency: string | null;
+  readonly amounts: Readonly<Record<string, string>>;
+  readonly settled: Readonly<Record<string, string>> | null;
+  readonly late: boolean;
+  readonly scopes: readonly { readonly kind: string; readonly key: string }[];
+  readonly expires_at: string;
 };

@@ -62,6 +62,28 @@ test('a price of your own is set, shown, listed and taken back', async () => {
   expect(refused.error).toContain('/model');
 });
 
+test('the names that usage gives models, and an alias for one of them', async () => {
+  const events = ['chat-prod', 'gpt-5-mini'].map((model) =>
+    JSON.stringify({
+      id: model,
+      source: 'app',
+      type: 'llm.call',
+      data: { provider: 'azure', model, tokens: { input: 9, output: 1 } },
+    }),
+  );
+  await stdin(events.join('\n'))('import', 'cloudevents', '-', '--customer', 'named');
+  const before = await ergon.run('prices', 'models', '--customer', 'named');
+  expect(before).toMatchObject(done);
+  expect(before.out).toMatch(
+    /^chat-prod +azure +unknown +- +1 +1 +0\.00 +unknown_model\ngpt-5-mini +azure +gpt-5-mini +gpt-5 +1 +0 /m,
+  );
+  expect((await ergon.run('prices', 'alias', 'chat-prod', 'gpt-4o')).out).toBe('chat-prod stands for gpt-4o.\n');
+  expect((await ergon.run('prices', 'show', 'chat-prod', '--provider', 'azure')).out).toContain(
+    'gpt-4o, sold by azure',
+  );
+  expect((await ergon.run('prices', 'unalias', 'chat-prod')).out).toBe('chat-prod is no alias any more.\n');
+});
+
 test('what is wrong with usage is told by the import and by data-quality', async () => {
   const event = {
     id: '1',

@@ -10,6 +10,7 @@ import { amount, plural, withGroups } from '../print/number.ts';
 import { createStyle } from '../print/style.ts';
 import { type Column, printPairs, printTable } from '../print/table.ts';
 import { cursorHint, type ListFlags, withListOptions } from './list-options.ts';
+import { addModelCommands } from './price-models.ts';
 import { parseInstantFlag } from './parse-instant-flag.ts';
 
 type LookupFlags = {
@@ -55,6 +56,7 @@ export function addPriceCommands(program: Command, context: CommandContext): voi
     context.withApi((api, isJson) => listOverrides(context.io, api, flags, isJson)),
   );
   addWrites(group, context);
+  addModelCommands(group, context);
 }
 
 const HELP = `
@@ -66,6 +68,7 @@ Examples:
   $ ergon prices show claude-sonnet-4-5 --provider anthropic
   $ ergon prices show gpt-5-mini --tier batch
   $ ergon prices disagreements
+  $ ergon prices models
   $ echo '{"provider":"openai","model":"gpt-5*","per_million_tokens":{"input":"1","output":"8"},"source":"contract"}' |
       ergon prices set openai-contract -`;
 

@@ -39,6 +39,12 @@ const RULES: readonly { readonly kind: Difference['kind']; readonly text: string
           when 'reversal' then d.kind = 'revenue' and c.kind in ('grant', 'receivable', 'customer_credit')
           when 'grant' then d.kind in ('paid_in', 'promotion') and c.kind = 'grant'
           when 'expiry' then d.kind = 'grant' and c.kind = 'breakage'
+          when 'hold' then d.kind = 'grant' and c.kind = 'held'
+          when 'release' then d.kind = 'held' and c.kind = 'grant'
+          when 'settlement' then d.kind in ('held', 'grant', 'receivable') and c.kind = 'revenue'
+          when 'settlement_reversal' then d.kind = 'revenue' and c.kind in ('grant', 'receivable')
+          when 'subscription' then d.kind = 'receivable' and c.kind = 'revenue'
+          when 'subscription_credit' then d.kind = 'revenue' and c.kind = 'customer_credit'
           when 'void_grant' then d.kind = 'grant' and c.kind in ('paid_in', 'promotion') end
         and d.currency = p.currency and c.currency = p.currency
         and coalesce(d.customer_id, p.customer_id) = p.customer_id
@@ -52,6 +58,29 @@ const RULES: readonly { readonly kind: Difference['kind']; readonly text: string
         full join (select credit_account_id as id, sum(amount) as amount from posting
           where environment_id = $1 and kind = 'grant' group by 1) p on p.id = g.account_id
       where g.amount is distinct from p.amount`,
+  },
+  {
+    // What open holds have set aside is what their accounts hold, and their counters.
+    kind: 'hold',
+    text: `select 'held account ' || coalesce(a.id::text, h.customer_id::text) as key, coalesce(h.amount, 0)::text as expected,
+        coalesce(a.balance, 0)::text as found
+      from (select id, customer_id, currency, balance from account where environment_id = $1 and kind = 'held') a
+        full join (select customer_id, currency, sum((f ->> 1)::numeric) as amount from hold, jsonb_array_elements(funds) f
+          where environment_id = $1 and status in ('pending', 'dispatched') group by 1, 2) h
+          on h.customer_id = a.customer_id and h.currency = a.currency
+      where coalesce(a.balance, 0) <> coalesce(h.amount, 0)`,
+  },
+  {
+    kind: 'budget',
+    text: `select 'budget ' || coalesce(c.budget_id, h.budget_id) || ' ' || coalesce(c.window_start, h.window_start) as key,
+        coalesce(h.held, 0)::text as expected, coalesce(c.held, 0)::text as found
+      from (select * from budget_counter where environment_id = $1) c
+        full join (select (k ->> 'b')::bigint as budget_id, k ->> 'm' as member, (k ->> 'w')::timestamptz as window_start,
+            sum((k ->> 'x')::numeric) as held
+          from hold, jsonb_array_elements(counters) k
+          where environment_id = $1 and status in ('pending', 'dispatched') group by 1, 2, 3) h
+          on h.budget_id = c.budget_id and h.member = c.member and h.window_start = c.window_start
+      where coalesce(c.held, 0) <> coalesce(h.held, 0)`,
   },
   {
     kind: 'grant',

@@ -17,6 +17,8 @@ export type Difference = {
     | 'posting'
     | 'balance'
     | 'grant'
+    | 'hold'
+    | 'budget'
     | 'run';
   readonly key: string;
   readonly expected: string;

@@ -66,6 +66,24 @@ test('usage keeps the reported name, the model it stands for and its family; unk
   expect(await by('canonical_model')).toEqual({ 'claude-opus-4-5': '3', null: '1' });
   expect(await by('model_family')).toEqual({ 'claude-opus': '3', null: '1' });
   expect(Object.keys(await by('model'))).toHaveLength(4);
+  await recorded({ model: 'gpt-5', status: 'error' }, { subject: 'names' });
+  const { body } = await call('GET', '/v1/reported_models?customer=names');
+  expect(
+    body.data.map((one: Readonly<Record<string, unknown>>) => [
+      one['model'],
+      one['canonical_model'],
+      one['requests_without_cost'],
+      one['provider_cost'],
+      one['reason'],
+    ]),
+  ).toEqual([
+    ['gpt-5', 'gpt-5', '1', '0', null],
+    ['our-own-model', null, '1', '0', 'unknown_model'],
+    ['claude-opus-4-5', 'claude-opus-4-5', '0', '5', null],
+    ['claude-opus-4-5@20251101', 'claude-opus-4-5', '0', '5', null],
+    [opus, 'claude-opus-4-5', '0', '5', null],
+  ]);
+  expect((await call('GET', '/v1/reported_models?customer=names&to=2020-01-01T00:00:00Z')).status).toBe(400);
 });
 
 test('a price matches the reported name, else the model it stands for; a void gives the same back', async () => {

@@ -1,6 +1,8 @@
 import { type CompiledRateCard, compileRateCard, rateCardSchema } from '@ergon/rating';
 import type { ModelResolver } from '@ergon/usage';
 import { microsFromPostgres } from '../event/instant.ts';
+import { loadBudgets } from '../govern/budget-store.ts';
+import type { CompiledBudget } from '../govern/compile-budget.ts';
 import { loadModelResolver, type PriceOverride } from '../provider-prices/index.ts';
 import type { Queryable } from '../store/database.ts';
 import { type CompiledMeter, compileMeter, meterSchema } from './custom-meter.ts';
@@ -31,6 +33,7 @@ export type CatalogSnapshot = {
   readonly modelAliases: ReadonlyMap<string, string>;
   /** The operator's own provider prices. */
   readonly priceOverrides: readonly PriceOverride[];
+  readonly budgets: readonly CompiledBudget[];
 };
 
 /** The card of every customer who has no other. */
@@ -73,6 +76,7 @@ export async function loadSnapshot(db: Queryable, environmentId: number): Promis
   return {
     environmentId,
     revision: revision.rows[0]?.catalog_revision ?? 0n,
+    budgets: await loadBudgets(db, environmentId),
     meters: meters.rows.map((row) => compileMeter(Number(row.id), row.key, meterSchema.parse(row.spec))),
     cards: byKey,
     resolveModel: withAliases(await loadModelResolver(), modelAliases),

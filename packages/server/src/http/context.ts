@@ -2,6 +2,8 @@ import type { Context } from 'hono';
 import type { KeyVerifier, Principal, RateLimiter, Scope } from './keys.ts';
 import { refuse, ProblemError } from './problem.ts';
 import type { Database } from '../store/database.ts';
+import type { HoldDesk } from '../govern/index.ts';
+import type { EnvironmentClocks } from '../store/environment-clock.ts';
 import type { GroupCommit } from '../record/group-commit.ts';
 import type { ProviderPrices } from '../provider-prices/index.ts';
 import type { RecordServices } from '../record/record-services.ts';
@@ -11,14 +13,17 @@ import type { ServerMetrics } from './metrics.ts';
 export type AppServices = {
   readonly database: Database;
   readonly groupCommit: GroupCommit;
+  readonly holds: HoldDesk;
   readonly record: RecordServices;
   /** The provider price table, without any environment's own prices. */
   readonly prices: ProviderPrices;
   readonly keys: KeyVerifier;
   readonly rateLimiter: RateLimiter;
   readonly metrics: ServerMetrics;
-  /** Microseconds since 1970. */
+  /** The machine's clock, microseconds since 1970. */
   readonly now: () => number;
+  /** The time of an environment: a sandbox may have stopped its clock. */
+  readonly clocks: EnvironmentClocks;
   readonly lateDays: number;
   readonly version: string;
   /** Whether the database answers and its schema is this build's. */

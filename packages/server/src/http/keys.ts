@@ -13,6 +13,7 @@ export const SCOPES = [
   'usage:read',
   'billing:read',
   'billing:write',
+  'holds:write',
   'catalog:read',
   'catalog:write',
   'keys:write',
@@ -26,13 +27,14 @@ const ROLE_SCOPES: Readonly<Record<Role, readonly Scope[]>> = {
     'usage:read',
     'billing:read',
     'billing:write',
+    'holds:write',
     'catalog:read',
     'catalog:write',
     'events:void',
     'audit:read',
   ],
   read: ['usage:read', 'billing:read', 'catalog:read'],
-  ingest: ['events:write'],
+  ingest: ['events:write', 'holds:write'],
 };
 
 /** Who is asking, and for which environment. */

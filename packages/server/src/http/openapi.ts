@@ -21,7 +21,9 @@ export const TAGS = {
   Events: 'Send usage, list it, and have one event explained.',
   Usage: 'What was used, by meter, window and dimension.',
   Catalog: 'Meters, rate cards and customers.',
+  Plans: 'Features, plans, subscriptions and their periods, overrides.',
   Wallets: 'Grants, balances and the ledger.',
+  Budgets: 'Limits, and holds: what may be spent, and what is set aside before it is.',
   Access: 'Keys, environments and the audit log.',
   Service: 'Health, readiness, metrics.',
 } as const;

@@ -9,6 +9,7 @@ export const PROBLEMS = {
   invalid_request: { status: 400, title: 'The request is not valid' },
   invalid_catalog: { status: 400, title: 'The catalog entry is not valid' },
   unauthenticated: { status: 401, title: 'No valid API key' },
+  budget_exceeded: { status: 402, title: 'Budget exceeded' },
   forbidden: { status: 403, title: 'The key may not do this' },
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },
@@ -41,6 +42,8 @@ export type Problem = {
   readonly detail: string;
   readonly errors?: readonly FieldError[];
   readonly retryAfterSeconds?: number;
+  /** Further members of the document (RFC 9457, 3.2), for programs. */
+  readonly members?: Readonly<Record<string, unknown>>;
 };
 
 /** Where each problem type is explained; also served by this server at /docs/problems. */
@@ -79,6 +82,7 @@ export function renderProblem(problem: Problem, instance: string, requestId: str
     detail: problem.detail,
     instance,
     code: problem.code,
+    ...problem.members,
     ...(problem.errors !== undefined && { errors: problem.errors }),
     request_id: requestId,
     retryable: status === 503 || status === 429,

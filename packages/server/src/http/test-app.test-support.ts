@@ -1,8 +1,10 @@
 import { createTestDatabase } from '../../../../tests/support/test-database.ts';
 import { loadProviderPrices, type ProviderPrices } from '../provider-prices/index.ts';
+import { HoldDesk } from '../govern/index.ts';
 import { GroupCommit } from '../record/group-commit.ts';
 import { recordServices } from '../record/services.ts';
 import { type Database, openDatabase } from '../store/database.ts';
+import { EnvironmentClocks } from '../store/environment-clock.ts';
 import { bootstrapAdminKey } from './access/bootstrap-admin-key.ts';
 import { createApp } from './app.ts';
 import type { AppServices } from './context.ts';
@@ -101,6 +103,7 @@ function requestOf(options: CallOptions, adminKey: string): RequestInit {
 
 function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: number }, errors: unknown[]): AppServices {
   const now = (): number => (Date.now() + clock.offsetMs) * 1000;
+  const clocks = new EnvironmentClocks(now);
   const record = recordServices(database, () => undefined);
   return {
     database,
@@ -108,14 +111,16 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
     prices,
     groupCommit: new GroupCommit(database, record, {
       lanes: 2,
-      now,
+      now: (environmentId) => clocks.now(environmentId),
       onGroup: () => undefined,
       onFailure: (error) => errors.push(error),
     }),
+    holds: new HoldDesk(database, (environmentId) => clocks.now(environmentId)),
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),
     now,
+    clocks,
     lateDays: 35,
     version: '0.0.0-test',
     readiness: async () => ({ ready: true }),

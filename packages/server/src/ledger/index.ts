@@ -4,6 +4,8 @@ import { registerGrantRoutes } from './grant-routes.ts';
 import { registerWalletRoutes } from './wallet-routes.ts';
 
 export { expireGrants } from './expire-grants.ts';
+export { createGrant } from './grant-service.ts';
+export { postSubscriptionAmounts } from './subscription-posting.ts';
 
 /** Wallets, grants and ledger entries. */
 export function registerLedgerRoutes(app: App, services: AppServices): void {

@@ -1,6 +1,6 @@
 import type { Queryable } from '../store/database.ts';
 
-type HouseAccount = 'paid_in' | 'promotion' | 'breakage';
+type HouseAccount = 'paid_in' | 'promotion' | 'breakage' | 'revenue';
 
 /** One of the environment's own accounts, created when first needed, in the caller's transaction. */
 export async function houseAccountIn(

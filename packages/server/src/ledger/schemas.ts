@@ -95,7 +95,7 @@ export const entryAnswer = z
   .strictObject({
     id: z.string(),
     posted_at: instantOutput,
-    kind: z.enum(['grant', 'usage', 'reversal', 'expiry', 'void_grant']),
+    kind: z.enum(['grant', 'usage', 'reversal', 'expiry', 'void_grant', 'subscription', 'subscription_credit']),
     debit_account: z.string().openapi({ description: '`kind:id`', example: 'grant:17' }),
     credit_account: z.string().openapi({ example: 'revenue:3' }),
     amount: decimalOutput,
@@ -115,7 +115,7 @@ export function walletOf(row: WalletRow): z.infer<typeof walletSummary> {
     key: row.key,
     currency: row.currency,
     posted: decimalText(row.posted),
-    held: '0',
+    held: decimalText(row.held),
     available: decimalText(row.available),
     receivable: decimalText(row.receivable),
     customer_credit: decimalText(row.customer_credit),

@@ -6,6 +6,7 @@ export type WalletRow = {
   currency: string;
   created_at: string;
   posted: string;
+  held: string;
   available: string;
   receivable: string;
   customer_credit: string;
@@ -33,9 +34,15 @@ const GRANT_COLUMNS = `g.account_id::text as id, g.wallet, g.currency, g.amount:
 
 const GRANTS_WITH_BALANCE = `credit_grant g join account a on a.environment_id = g.environment_id and a.id = g.account_id`;
 
+/** What open holds have set aside out of a wallet's grants. */
+const HELD = `(select coalesce(sum((f ->> 1)::numeric), 0) from hold h cross join jsonb_array_elements(h.funds) f
+    join credit_grant g on g.environment_id = h.environment_id and g.account_id = (f ->> 0)::bigint
+    where h.environment_id = w.environment_id and h.customer_id = w.customer_id and h.status in ('pending', 'dispatched')
+      and g.wallet = w.key)`;
+
 /** Sums of a wallet `w` at the instant $3. One statement, one snapshot. */
-const WALLET_COLUMNS = `w.key, w.currency, w.created_at,
-  (select coalesce(sum(a.balance), 0) from ${GRANTS_WITH_BALANCE}
+const WALLET_COLUMNS = `w.key, w.currency, w.created_at, ${HELD} as held,
+  ${HELD} + (select coalesce(sum(a.balance), 0) from ${GRANTS_WITH_BALANCE}
     where g.environment_id = w.environment_id and g.customer_id = w.customer_id and g.wallet = w.key) as posted,
   (select coalesce(sum(a.balance), 0) from ${GRANTS_WITH_BALANCE}
     where g.environment_id = w.environment_id and g.customer_id = w.customer_id and g.wallet = w.key

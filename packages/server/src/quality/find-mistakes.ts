@@ -27,10 +27,7 @@ export type QualityFinding = {
 const MINUTE_MICROS = 60_000_000;
 
 /** The classic mistakes in these events, each by itself and beside what came before. Sound events cost next to nothing. */
-export function findMistakes(
-  events: readonly CheckedEvent[],
-  watch: CallWatch,
-): { readonly findings: readonly QualityFinding[]; keep(): void } {
+export function findMistakes(events: readonly CheckedEvent[], watch: CallWatch): readonly QualityFinding[] {
   const findings: QualityFinding[] = [];
   const calls: WatchedCall[] = [];
   const positions: number[] = [];
@@ -52,8 +49,7 @@ export function findMistakes(
       isFailed: isFailed || event.attempt > 1,
     });
   });
-  const seen = watch.look(calls);
-  for (const { position: call, warning, calls: count } of seen.findings) {
+  for (const { position: call, warning, calls: count } of watch.see(calls)) {
     const position = positions[call] ?? 0;
     const checked = events[position];
     if (checked === undefined) continue;
@@ -61,7 +57,7 @@ export function findMistakes(
     const { code: kind, detail } = warning;
     findings.push({ position, customerId, kind, detail, count, source: event.source, id: event.id, isOfEvent: false });
   }
-  return { findings, keep: () => seen.keep() };
+  return findings;
 }
 
 const CALL_ID = /^[\x20-\x7e]{1,256}$/;

@@ -10,6 +10,8 @@ export type Attributed = {
   readonly customer: BilledCustomer | undefined;
   readonly version: CardVersion | undefined;
   readonly month: BillingMonth;
+  /** Id of the key that sent it; a void does not know its target's. */
+  readonly actor?: string;
   /** Of a void: the event it takes back, as it was recorded. */
   readonly reverses?: Reversal;
 };

@@ -1,6 +1,6 @@
 import { type Decimal, decimal, parseDecimal } from '@ergon/exact';
 import { LOCAL_TIME_DIMENSION, PROMPT_TOKENS_DIMENSION, promptTokens } from '@ergon/rating';
-import { normaliseUsage, type Quality, type UsageFlag, type UsageRecord } from '@ergon/usage';
+import { normaliseUsage, type Quality, type ResolvedModel, type UsageFlag, type UsageRecord } from '@ergon/usage';
 import type { CapturedEvent } from '../event/event.ts';
 import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
 import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
@@ -99,17 +99,17 @@ function usageOf(event: CapturedEvent): UsageRecord {
   const { data } = event;
   const quality = statedQuality(data.quality);
   const usage = normaliseUsage({
-    ...(typeof data.provider === 'string' && { provider: data.provider }),
-    ...(typeof data.api === 'string' && { api: data.api }),
-    ...(typeof data.model === 'string' && { model: data.model }),
-    ...(data.usage !== undefined && { usage: data.usage }),
-    ...(data.tokens !== undefined && { tokens: data.tokens }),
-    ...(quality !== undefined && { quality }),
-    ...(data.units !== undefined && { units: data.units }),
-    ...(typeof data.service_tier === 'string' && { serviceTier: data.service_tier }),
-    ...(typeof data.speed === 'string' && { speed: data.speed }),
-    ...(typeof data.region === 'string' && { region: data.region }),
-    ...((data.cache_ttl === '5m' || data.cache_ttl === '1h') && { cacheTtl: data.cache_ttl }),
+    provider: text(data.provider),
+    api: text(data.api),
+    model: text(data.model),
+    usage: data.usage,
+    tokens: data.tokens,
+    units: data.units,
+    quality,
+    serviceTier: text(data.service_tier),
+    speed: text(data.speed),
+    region: text(data.region),
+    cacheTtl: data.cache_ttl === '5m' || data.cache_ttl === '1h' ? data.cache_ttl : undefined,
   });
   if (data.prompt_summed === true && usage.isPromptSummed !== true) return summed(usage, quality);
   // A sender who knows that a log holds less than what was used lowers the mark; nobody raises it.
@@ -217,9 +217,12 @@ function contributionsOf(event: CapturedEvent, catalog: CatalogSnapshot, flags: 
 /** A name that nobody knows stays as it was reported. */
 function resolved(reported: string | undefined, { resolveModel }: CatalogSnapshot): RecordedModel | undefined {
   if (reported === undefined) return undefined;
-  const { canonical, family } = resolveModel(reported);
-  if (canonical === undefined) return undefined;
-  return family === undefined ? { canonical } : { canonical, family };
+  const model = resolveModel(reported);
+  return isKnown(model) ? model : undefined;
+}
+
+function isKnown(model: ResolvedModel): model is ResolvedModel & RecordedModel {
+  return model.canonical !== undefined;
 }
 
 function dimensionsOf(

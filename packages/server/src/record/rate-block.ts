@@ -1,6 +1,8 @@
+import { decimal } from '@ergon/exact';
 import { LOCAL_TIME_DIMENSION } from '@ergon/rating';
 import { localMinute } from '../catalog/billing-month.ts';
-import type { OpenGrant } from '../ledger/burn.ts';
+import { takeHolds, type TakenHold } from '../govern/take-holds.ts';
+import { ledgerUnits, type OpenGrant } from '../ledger/burn.ts';
 import type { CardVersion } from '../catalog/snapshot.ts';
 import {
   type AccumulatorKey,
@@ -20,7 +22,14 @@ import type { Attributed } from './attributed.ts';
 import { keepValues, replayBucket } from './replay.ts';
 import type { BlockContext } from './write-block.ts';
 
-export type RatedBlock = { readonly rows: RatedRow[]; readonly rated: readonly (RatedEvent | null)[] };
+export type RatedBlock = {
+  readonly rows: RatedRow[];
+  readonly rated: readonly (RatedEvent | null)[];
+  /** Holds that events of the block settle, by id. */
+  readonly holds: ReadonlyMap<string, TakenHold>;
+};
+
+const NO_HOLDS: ReadonlyMap<string, TakenHold> = new Map();
 
 type RowKey = AccumulatorKey & { readonly version: CardVersion };
 
@@ -29,7 +38,12 @@ const KNOWN_ROWS_MAX = 500_000;
 /** Locks the totals and balances that the events touch, then rates until no fact is missing. */
 export async function rateBlock(context: BlockContext, events: readonly (Attributed | null)[]): Promise<RatedBlock> {
   const keys = rowKeys(events);
-  if (keys.size === 0) return { rows: [], rated: events.map((one) => one && unratedReason(one)) };
+  const wanted = holdsWanted(events);
+  if (keys.size === 0) {
+    const holds =
+      wanted.length === 0 ? NO_HOLDS : await takeHolds(context.client, context.environmentId, wanted, context.now);
+    return { rows: [], rated: events.map((one) => one && unratedReason(one)), holds };
+  }
   await ensureRows(context, keys);
   const customerIds = [...new Set([...keys.values()].map((key) => key.customerId))];
   const lock = (withSpent: boolean) =>
@@ -41,16 +55,56 @@ export async function rateBlock(context: BlockContext, events: readonly (Attribu
   const totals = new Map<string, StoredTotals>();
   for (const row of locked) totals.set(keyOf(row), row.totals);
   const facts = noFacts();
-  let accounts = open;
+  // The accounts are locked already; what the holds free is read under the same locks.
+  const holds =
+    wanted.length === 0 ? NO_HOLDS : await takeHolds(context.client, context.environmentId, wanted, context.now);
+  const withFreed = (locked: Map<number, LockedAccounts>) => withExpiredFunds(locked, holds, context.now);
+  let accounts = holds.size === 0 ? open : withFreed(await lock(true));
   for (;;) {
     const attempt = rateOnce(events, keys, totals, accounts, facts, context.now);
     const { missing } = attempt.rating;
-    if (missing.debits.length + missing.values.length + missing.replays.length === 0) return attempt;
-    if (missing.debits.length > 0) accounts = await lock(true);
+    if (missing.debits.length + missing.values.length + missing.replays.length === 0) return { ...attempt, holds };
+    if (missing.debits.length > 0) accounts = withFreed(await lock(true));
     await loadMissing(context.client, context.environmentId, missing, facts, (row, bucket) =>
       replayWithoutVoided(context, events, row, bucket),
     );
   }
+}
+
+/** Holds that events name, each once: the first event of a hold settles it. */
+function holdsWanted(events: readonly (Attributed | null)[]): { id: string; customer: number | null }[] {
+  const wanted = new Map<string, { id: string; customer: number | null }>();
+  for (const one of events) {
+    const id = one?.prepared.event.data.hold_id;
+    if (one?.reverses !== undefined || typeof id !== 'string' || wanted.has(id)) continue;
+    wanted.set(id, { id, customer: one?.customer?.id ?? null });
+  }
+  return [...wanted.values()];
+}
+
+/** Funds that were set aside survive their grant's expiry: they still pay for the call that they were set aside for. */
+function withExpiredFunds(
+  locked: Map<number, LockedAccounts>,
+  holds: ReadonlyMap<string, TakenHold>,
+  now: number,
+): Map<number, LockedAccounts> {
+  const freed = new Map<number, bigint>();
+  for (const { status, funds } of holds.values()) {
+    if (status !== 'pending' && status !== 'dispatched') continue;
+    for (const [account, amount] of funds)
+      freed.set(account, (freed.get(account) ?? 0n) + ledgerUnits(decimal(amount)));
+  }
+  if (freed.size === 0) return locked;
+  return new Map(
+    [...locked].map(([customer, { grants, receivables }]) => {
+      const kept = grants.map((grant) => {
+        const funds = freed.get(grant.accountId);
+        const isExpired = grant.expiresAt !== null && grant.expiresAt <= now;
+        return funds === undefined || !isExpired ? grant : { ...grant, expiresAt: null, available: funds };
+      });
+      return [customer, { grants: kept, receivables }];
+    }),
+  );
 }
 
 function keyOf(key: AccumulatorKey): string {
@@ -80,7 +134,7 @@ function rateOnce(
   accounts: ReadonlyMap<number, LockedAccounts>,
   facts: ReadFacts,
   now: number,
-): RatedBlock & { rating: GroupRating } {
+): Omit<RatedBlock, 'holds'> & { rating: GroupRating } {
   const grantsOf = new Map<number, OpenGrant[]>();
   const rows = new Map<string, RatedRow>();
   for (const [text, key] of keys) {

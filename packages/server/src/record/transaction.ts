@@ -1,7 +1,8 @@
 import { type CapturedEvent, VOID_TYPE } from '../event/event.ts';
 import { billingMonth } from '../catalog/billing-month.ts';
+import { applyTerms } from '../catalog/billing-terms.ts';
 import { type BilledCustomer, resolveCustomers } from '../catalog/customers.ts';
-import { type CatalogSnapshot, DEFAULT_CARD, loadSnapshot, versionAt } from '../catalog/snapshot.ts';
+import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
 import { type Claim, claimIdentities } from '../identity/index.ts';
 import { LIMITS } from '../limits.ts';
 import { type CheckedEvent, findMistakes, type QualityFinding, writeFindings } from '../quality/index.ts';
@@ -62,7 +63,8 @@ async function recordEvents(context: GroupContext, requests: readonly PendingReq
   const claimed = await claimAll(context, requests, candidates, repeated);
   const fresh = claimed.isFresh.map((isFresh, index) => (isFresh ? (claimed.prepared[index] ?? null) : null));
   if (fresh.every((event) => event === null)) return;
-  const attributed = await attribute(context, claimed.catalog, fresh);
+  const actors = candidates.map(({ request }) => requests[request]?.actor ?? 'system');
+  const attributed = await attribute(context, claimed.catalog, fresh, actors);
   const findings = checkQuality(context, requests, candidates, attributed);
   await writeBlock({ ...context, catalog: claimed.catalog, blockId: claimed.claim.blockId }, attributed);
   if (findings.length > 0) await writeFindings(context.client, context.environmentId, findings, context.now);
@@ -82,7 +84,7 @@ async function recordEvents(context: GroupContext, requests: readonly PendingReq
 
 /** Warns the senders of what their fresh events show to be sent wrongly. */
 function checkQuality(
-  { services, afterCommit }: GroupContext,
+  { services }: GroupContext,
   requests: readonly PendingRequest[],
   candidates: readonly Candidate[],
   attributed: readonly (Attributed | null)[],
@@ -96,8 +98,7 @@ function checkQuality(
     origins.push(candidate);
   });
   if (checked.length === 0) return [];
-  const { findings, keep } = findMistakes(checked, services.watch);
-  afterCommit.push(keep);
+  const findings = findMistakes(checked, services.watch);
   for (const { position, kind, detail, isOfEvent } of findings) {
     const origin = origins[position];
     const warnings = origin === undefined ? undefined : requests[origin.request]?.warnings;
@@ -244,6 +245,7 @@ async function attribute(
   context: GroupContext,
   catalog: CatalogSnapshot,
   fresh: readonly (PreparedEvent | null)[],
+  actors: readonly string[],
 ): Promise<(Attributed | null)[]> {
   const { client, services, environmentId, afterCommit } = context;
   const cached = services.customers.of(environmentId, catalog.revision);
@@ -260,15 +262,14 @@ async function attribute(
       for (const customer of found.values()) cached.set(customer.externalId, customer);
     });
   }
-  return fresh.map((prepared) => {
+  return fresh.map((prepared, index) => {
     if (prepared === null) return null;
     const { subject, occurredAt } = prepared.event;
     const customer = subject === undefined ? undefined : (cached.get(subject) ?? found.get(subject));
-    return {
-      prepared,
-      customer,
-      version: customer === undefined ? undefined : versionAt(catalog, customer.rateCard ?? DEFAULT_CARD, occurredAt),
-      month: billingMonth(occurredAt, customer?.timeZone ?? 'UTC'),
-    };
+    const actor = actors[index] ?? 'system';
+    if (customer === undefined) {
+      return { prepared, customer, version: undefined, month: billingMonth(occurredAt, 'UTC'), actor };
+    }
+    return { prepared, customer, ...applyTerms(catalog, customer, occurredAt), actor };
   });
 }

@@ -9,6 +9,7 @@ import { allSettledOrThrow } from './all-settled.ts';
 import { packLines } from './blocks.ts';
 import type { DimensionSet } from './dimension-sets.ts';
 import { type RatingParts, writeRating } from './encode-rating.ts';
+import { countBlock } from './count-block.ts';
 import type { EventRating } from './types.ts';
 import { ROLLUP_POSITION } from '../catalog/built-in-meters.ts';
 import { newPostings } from './postings.ts';
@@ -42,7 +43,8 @@ export async function writeBlock(context: BlockContext, events: readonly (Attrib
   // Compressed beside the database's work: no lock is held for it.
   const packing = packLines(joinLines(events.map((one) => one?.prepared.event.canonical)));
   packing.catch(() => undefined); // Heard below; until then a failure must not count as unheard.
-  const { rows, rated } = await rateBlock(context, events);
+  const { rows, rated, holds } = await rateBlock(context, events);
+  await countBlock(context, events, rated, holds);
   const sums = new BlockSums(context);
   events.forEach((one, index) => {
     if (index > 0) sums.ratings.ascii('\n');

@@ -1,6 +1,7 @@
 import type { AppServices } from '../http/context.ts';
 import type { App } from '../http/operation.ts';
 import { registerEventRoutes } from './event-routes.ts';
+import { registerReportedModelsRoute } from './reported-models-route.ts';
 import { registerRunRoute } from './run-route.ts';
 import { registerUsageRoute } from './usage-route.ts';
 
@@ -9,4 +10,5 @@ export function registerReportRoutes(app: App, services: AppServices): void {
   registerUsageRoute(app, services);
   registerEventRoutes(app, services);
   registerRunRoute(app, services);
+  registerReportedModelsRoute(app, services);
 }

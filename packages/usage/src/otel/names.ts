@@ -86,6 +86,7 @@ export const NAMES = {
     'agent.name',
     'traceloop.workflow.name',
     'traceloop.entity.name',
+    'traceloop.entity.path',
     'ai.telemetry.functionId',
   ],
   response: ['gen_ai.response.id', 'ai.response.id', 'llm.response.id'],

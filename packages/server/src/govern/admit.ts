@@ -1,0 +1,156 @@
+import { toText } from '@ergon/exact';
+import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
+import { resolveCustomers } from '../catalog/customers.ts';
+import type { AppServices } from '../http/context.ts';
+import { ProblemError } from '../http/problem.ts';
+import { LIMITS } from '../limits.ts';
+import type { CompiledBudget } from './compile-budget.ts';
+import { availableOf, largestOutput, type Refusal } from './fits.ts';
+import { budgetOf } from './hold-desk.ts';
+import { amountsOf, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
+import { runPath } from './hold-store.ts';
+import type { HoldBody } from './schemas.ts';
+
+export type Admission = {
+  readonly isRepeated: boolean;
+  readonly flags: readonly string[];
+  /** The output bound that was admitted, where the hold has one. */
+  readonly maxOutputTokens: number | undefined;
+  readonly isClamped: boolean;
+};
+
+/** A clamp may be overtaken by others that take what was left; then it is computed again. */
+const CLAMPS_MAX = 4;
+const STALE_MAX = 5;
+
+/**
+ * Sets a hold aside at every budget and wallet that applies, in one step, or refuses it.
+ *
+ * @throws ProblemError `budget_exceeded` naming the limit, or `conflict` for an id that stands for another body.
+ */
+export async function admit(
+  services: AppServices,
+  environmentId: number,
+  keyId: string,
+  body: HoldBody,
+): Promise<Admission> {
+  const runs = await runPath(services.database.pool, environmentId, body.run_id, body.parent_run_id);
+  const subject = subjectOf(body, keyId, runs);
+  let asked = { body, amounts: amountsOf(body) };
+  let staleLeft = STALE_MAX;
+  for (let clamps = 0; ; ) {
+    const catalog = await services.record.catalog(environmentId);
+    const customer = await customerOf(services, catalog, body.customer);
+    const at = services.clocks.now(environmentId);
+    const prepared = prepareHold(asked.body, asked.amounts, customer, subject, catalog.budgets, {
+      at,
+      applyMax: LIMITS.budgetsApplyMax,
+    });
+    if (prepared.kind !== 'ready') throw unprepared(prepared);
+    // The hash is that of what the client sent, so that a repeat is known whatever it was clamped to.
+    const first = prepareHold(body, amountsOf(body), customer, subject, [], { at, applyMax: 1 });
+    const hash = first.kind === 'ready' ? first.request.hash : prepared.request.hash;
+    const outcome = await services.holds.hold(environmentId, catalog.revision, { ...prepared.request, hash });
+    switch (outcome.outcome) {
+      case 'stale':
+        if (staleLeft-- === 0)
+          throw new ProblemError({
+            code: 'overloaded',
+            detail: 'the catalog changes all the time',
+            retryAfterSeconds: 1,
+          });
+        services.record.rememberCatalog(await loadSnapshot(services.database.pool, environmentId));
+        continue;
+      case 'conflict':
+        throw new ProblemError({
+          code: 'conflict',
+          detail: `the hold ${body.id} stands for another body; holds are named once`,
+        });
+      case 'held':
+      case 'repeated':
+        return {
+          isRepeated: outcome.outcome === 'repeated',
+          flags: prepared.flags,
+          maxOutputTokens: asked.body.output?.max_tokens,
+          isClamped: asked.body !== body,
+        };
+      case 'refused': {
+        const fits = largestOutput(asked.body.output, outcome.refusals);
+        const mayClamp = outcome.refusals.every((one) => budgetOf(prepared.budgets, one)?.spec.on_exceed === 'clamp');
+        if (!mayClamp || fits === undefined || fits < 1 || clamps++ >= CLAMPS_MAX) {
+          throw exceeded(outcome.refusals, prepared.budgets, body, fits);
+        }
+        asked = withOutputBound(body, amountsOf(body), fits);
+      }
+    }
+  }
+}
+
+/** The customer's id; created provisionally when never seen, as an event would. */
+async function customerOf(
+  services: AppServices,
+  catalog: CatalogSnapshot,
+  name: string | undefined,
+): Promise<number | null> {
+  if (name === undefined) return null;
+  const cached = services.record.customers.of(catalog.environmentId, catalog.revision);
+  const known = cached.get(name);
+  if (known !== undefined) return known.id;
+  const [found] = await services.database.transaction((client) =>
+    resolveCustomers(client, catalog.environmentId, [name]),
+  );
+  if (found === undefined) throw new Error('the customer was neither created nor found');
+  cached.set(name, found);
+  return found.id;
+}
+
+function unprepared(prepared: Exclude<PreparedHold, { readonly kind: 'ready' }>): ProblemError {
+  if (prepared.kind === 'too_many_budgets') {
+    const detail = `${prepared.count} budgets apply to this request, and at most ${LIMITS.budgetsApplyMax} may; end some of them`;
+    return new ProblemError({ code: 'conflict', detail });
+  }
+  const { key, measure } = prepared.budget;
+  return new ProblemError({
+    code: 'budget_exceeded',
+    detail: `the budget ${key} limits ${measure}, and the hold does not say how much it needs`,
+    errors: [
+      {
+        pointer: `/amounts/${measure}`,
+        detail: 'is not known',
+        remedy: `send it, or set unknown_quantity of the budget ${key} to fallback or allow_and_flag`,
+      },
+    ],
+    members: { scope: { kind: 'budget', key }, reason: 'unknown_quantity' },
+  });
+}
+
+function exceeded(
+  refusals: readonly Refusal[],
+  budgets: readonly CompiledBudget[],
+  body: HoldBody,
+  fits: number | undefined,
+): ProblemError {
+  const scopes = refusals.map((one) => {
+    const budget = budgetOf(budgets, one);
+    const scope =
+      one.kind === 'wallet'
+        ? { kind: 'wallet', key: body.customer ?? '', currency: body.currency ?? '' }
+        : { kind: 'budget', key: budget?.key ?? '' };
+    return {
+      scope,
+      measure: one.measure,
+      ...(one.limit !== undefined && { limit: one.limit }),
+      ...(one.committed !== undefined && { committed: one.committed }),
+      held: one.held ?? '0',
+      available: toText(availableOf(one)),
+      asked: one.asked,
+    };
+  });
+  const [first] = scopes;
+  const name = first?.scope.kind === 'wallet' ? 'the wallet' : `the budget ${first?.scope.key ?? ''}`;
+  return new ProblemError({
+    code: 'budget_exceeded',
+    detail: `${name} has ${first?.available ?? '0'} left of ${first?.measure ?? ''}, and the hold asks ${first?.asked ?? ''}`,
+    members: { ...first, fits: fits === undefined ? null : { max_output_tokens: fits }, refused_by: scopes },
+  });
+}

@@ -1,0 +1,119 @@
+import { add, compare, type Decimal, decimal, negate, subtract, toText, ZERO } from '@ergon/exact';
+import { formatInstant } from '../event/instant.ts';
+import type { Queryable } from '../store/database.ts';
+import type { CompiledBudget, Subject } from './compile-budget.ts';
+import { type Counter, counterOrder, countersFor } from './counters.ts';
+import type { Measure } from './schemas.ts';
+import type { TakenHold } from './take-holds.ts';
+
+/** What one event spent, and by whom. */
+export type Spending = {
+  readonly subject: Subject;
+  /** Currency of the charge. */
+  readonly currency: string | undefined;
+  readonly amounts: Readonly<Partial<Record<Measure, Decimal>>>;
+  /** When it counts, microseconds since 1970. */
+  readonly at: number;
+  /** A void gives back. */
+  readonly sign: 1 | -1;
+  readonly hold: TakenHold | undefined;
+  readonly source: string;
+  readonly eventId: string;
+};
+
+type Entry = Counter & { x: string; back: string; cause: string; hold: string | null };
+
+/**
+ * Counts what events have spent at every budget that applies, at once: with their transaction. An event of a hold counts in the
+ * windows of its hold; what passes an enforced limit becomes overage, with its cause.
+ */
+export async function countSpending(
+  db: Queryable,
+  environmentId: number,
+  budgets: readonly CompiledBudget[],
+  spendings: readonly Spending[],
+  now: number,
+): Promise<void> {
+  const byId = new Map(budgets.map((budget) => [budget.id, budget]));
+  const sums = new Map<string, { entry: Entry; x: Decimal; back: Decimal }>();
+  for (const spending of spendings) {
+    for (const { counter, x, back, cause } of entriesOf(spending, budgets, byId)) {
+      const hold = spending.hold?.id ?? null;
+      const key = `${counter.b}|${counter.m}|${counter.w}|${cause}|${hold ?? ''}`;
+      const sum = sums.get(key);
+      if (sum === undefined) sums.set(key, { entry: { ...counter, x: '0', back: '0', cause, hold }, x, back });
+      else sums.set(key, { entry: sum.entry, x: add(sum.x, x), back: add(sum.back, back) });
+    }
+  }
+  const entries = [...sums.values()]
+    .map(({ entry, x, back }) => ({ ...entry, x: toText(x), back: toText(back) }))
+    .toSorted(counterOrder);
+  if (entries.length > 0) {
+    await db.query({
+      name: 'spend_all',
+      text: 'select ergon_spend_all($1, $2::jsonb, $3)',
+      values: [environmentId, JSON.stringify(entries), formatInstant(now)],
+    });
+  }
+  const settled = spendings.flatMap(({ hold, amounts, source, eventId }) =>
+    hold === undefined
+      ? []
+      : [
+          {
+            id: hold.id,
+            amounts: Object.fromEntries(Object.entries(amounts).map(([name, value]) => [name, toText(value)])),
+            source,
+            event: eventId,
+          },
+        ],
+  );
+  if (settled.length > 0) {
+    await db.query({
+      name: 'settled_by_events',
+      text: 'select ergon_settled_by_events($1, $2::jsonb, $3)',
+      values: [environmentId, JSON.stringify(settled), formatInstant(now)],
+    });
+  }
+}
+
+type Part = { readonly counter: Counter; readonly x: Decimal; readonly back: Decimal; readonly cause: string };
+
+function entriesOf(
+  spending: Spending,
+  budgets: readonly CompiledBudget[],
+  byId: ReadonlyMap<number, CompiledBudget>,
+): Part[] {
+  const { hold, sign } = spending;
+  const parts: Part[] = [];
+  const isOpen = hold?.status === 'pending' || hold?.status === 'dispatched';
+  for (const held of hold?.counters ?? []) {
+    const budget = byId.get(held.b);
+    const spent = (budget === undefined ? undefined : amountFor(budget, spending)) ?? decimal(held.x);
+    // Settled by amount before: only the difference is new.
+    const before =
+      hold?.settled === null || hold?.settled === undefined ? ZERO : decimal(hold.settled[held.u] ?? held.x);
+    const counter =
+      budget === undefined ? { ...held, enforce: false } : { ...held, limit: budget.limit, t: budget.thresholds };
+    parts.push({
+      counter,
+      x: subtract(spent, before),
+      back: isOpen ? decimal(held.x) : ZERO,
+      cause: isOpen || before !== ZERO ? 'above_hold' : 'late',
+    });
+  }
+  const counted = new Set(hold?.counters.map((one) => one.b));
+  for (const { budget, counter } of countersFor(budgets, spending.subject, spending.at)) {
+    if (counted.has(budget.id) || spending.at < budget.countsFrom) continue;
+    const spent = amountFor(budget, spending);
+    if (spent === undefined || compare(spent, ZERO) === 0) continue;
+    parts.push({ counter, x: sign === 1 ? spent : negate(spent), back: ZERO, cause: 'unheld' });
+  }
+  return parts;
+}
+
+/** What the event spent in the budget's measure; undefined where that is not known, or is in another currency. */
+function amountFor(budget: CompiledBudget, { amounts, currency }: Spending): Decimal | undefined {
+  const amount = amounts[budget.measure];
+  if (budget.currency === undefined) return amount;
+  return (budget.measure === 'charge' ? currency : 'USD') === budget.currency ? amount : undefined;
+}

@@ -1,0 +1,153 @@
+import type { CompiledBudget } from './compile-budget.ts';
+import type { Refusal } from './fits.ts';
+import type { HoldRequest } from './hold-request.ts';
+import { formatInstant } from '../event/instant.ts';
+import { ProblemError } from '../http/problem.ts';
+import { LIMITS } from '../limits.ts';
+import type { Database } from '../store/database.ts';
+
+export type HoldOutcome =
+  | { readonly outcome: 'held' | 'repeated' | 'conflict' }
+  | { readonly outcome: 'refused'; readonly refusals: readonly Refusal[] }
+  /** The catalog has changed since the request was prepared: prepare it again. */
+  | { readonly outcome: 'stale' };
+
+/** A step in a hold's life, as `ergon_resolve` takes it. */
+export type Resolution = {
+  readonly id: string;
+  readonly action: 'settle' | 'release' | 'extend' | 'dispatch' | 'expire';
+  readonly hash?: string;
+  readonly amounts?: Readonly<Record<string, string>>;
+  readonly expires?: string;
+};
+
+export type ResolveOutcome = {
+  readonly outcome: 'changed' | 'repeated' | 'conflict' | 'resolved' | 'above' | 'unknown';
+};
+
+type Waiting<Item, Answer> = {
+  readonly item: Item;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+/** PostgreSQL: unique_violation (two first holds of one id), serialization_failure, deadlock_detected: nothing happened, once more. */
+const RETRYABLE = new Set(['23505', '40001', '40P01']);
+const ATTEMPTS_MAX = 5;
+
+/**
+ * Takes holds and their resolutions that arrive while a statement runs into the next one, so that many share one commit; each
+ * is still answered only after its own. One queue an environment and kind, first come, first served.
+ */
+export class HoldDesk {
+  readonly #database: Database;
+  readonly #now: (environmentId: number) => number;
+  readonly #queues = new Map<string, Waiting<unknown, unknown>[]>();
+  #waiting = 0;
+
+  /** @param now an environment's clock, microseconds since 1970. */
+  constructor(database: Database, now: (environmentId: number) => number) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  hold(environmentId: number, revision: bigint, request: HoldRequest): Promise<HoldOutcome> {
+    return this.#enqueue(`hold|${environmentId}|${revision}`, request, async (requests) => {
+      const answer = await this.#call('select ergon_hold($1, $2::int8, $3, $4::jsonb) as answer', [
+        environmentId,
+        revision.toString(),
+        formatInstant(this.#now(environmentId)),
+        JSON.stringify(requests),
+      ]);
+      return isStale(answer) ? requests.map((): HoldOutcome => ({ outcome: 'stale' })) : answersOf<HoldOutcome>(answer);
+    });
+  }
+
+  resolve(environmentId: number, resolution: Resolution): Promise<ResolveOutcome> {
+    return this.#enqueue(`resolve|${environmentId}`, resolution, async (resolutions) => {
+      const answer = await this.#call('select ergon_resolve($1, $2, $3::jsonb) as answer', [
+        environmentId,
+        formatInstant(this.#now(environmentId)),
+        JSON.stringify(resolutions),
+      ]);
+      return answer as ResolveOutcome[];
+    });
+  }
+
+  #enqueue<Item, Answer>(
+    key: string,
+    item: Item,
+    run: (items: readonly Item[]) => Promise<readonly Answer[]>,
+  ): Promise<Answer> {
+    if (this.#waiting >= LIMITS.queuedRequestsMax) {
+      const detail = 'more holds wait for the database than this process keeps; send it again';
+      return Promise.reject(new ProblemError({ code: 'overloaded', detail, retryAfterSeconds: 1 }));
+    }
+    this.#waiting += 1;
+    return new Promise<Answer>((resolve, reject) => {
+      const waiting: Waiting<Item, Answer> = { item, resolve, reject };
+      // Every entry of a queue was put there by calls of one key, so their types are one.
+      const queue = this.#queues.get(key) as Waiting<Item, Answer>[] | undefined;
+      if (queue !== undefined) {
+        queue.push(waiting);
+        return;
+      }
+      const opened = [waiting];
+      this.#queues.set(key, opened as Waiting<unknown, unknown>[]);
+      void this.#drain(key, opened, run);
+    });
+  }
+
+  async #drain<Item, Answer>(
+    key: string,
+    queue: Waiting<Item, Answer>[],
+    run: (items: readonly Item[]) => Promise<readonly Answer[]>,
+  ): Promise<void> {
+    // A turn later, so that requests of one turn of the event loop share the first statement too.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (queue.length > 0) {
+      const group = queue.splice(0, LIMITS.holdsTogetherMax);
+      this.#waiting -= group.length;
+      try {
+        const answers = await run(group.map(({ item }) => item));
+        group.forEach(({ resolve, reject }, index) => {
+          const answer = answers[index];
+          if (answer === undefined) reject(new Error('the database answered fewer holds than it was asked'));
+          else resolve(answer);
+        });
+      } catch (error) {
+        for (const { reject } of group) reject(error);
+      }
+    }
+    this.#queues.delete(key);
+  }
+
+  async #call(text: string, values: readonly unknown[]): Promise<unknown> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const result = await this.#database.pool.query<{ answer: unknown }>({ text, values: [...values] });
+        return result.rows[0]?.answer;
+      } catch (error) {
+        if (attempt >= ATTEMPTS_MAX || !isRetryable(error)) throw error;
+      }
+    }
+  }
+}
+
+function isRetryable(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && RETRYABLE.has(error.code);
+}
+
+function isStale(answer: unknown): boolean {
+  return typeof answer === 'object' && answer !== null && 'stale' in answer;
+}
+
+/** The function's answers, which only this build's own SQL writes. */
+function answersOf<Answer>(answer: unknown): Answer[] {
+  return (answer as { readonly answers: Answer[] }).answers;
+}
+
+/** Which budget a refusal names. */
+export function budgetOf(budgets: readonly CompiledBudget[], refusal: Refusal): CompiledBudget | undefined {
+  return budgets.find((budget) => budget.id === refusal.budget);
+}

@@ -1,0 +1,160 @@
+import { compare, type Decimal, decimal, multiply, subtract, toText, ZERO } from '@ergon/exact';
+import { createHash } from 'node:crypto';
+import { formatInstant } from '../event/instant.ts';
+import type { CompiledBudget, Subject } from './compile-budget.ts';
+import { type Counter, counterOrder, countersFor } from './counters.ts';
+import { type HoldBody, MEASURES, type Measure } from './schemas.ts';
+
+export type Amounts = Readonly<Partial<Record<Measure, string>>>;
+
+/** A hold as `ergon_hold` takes it. */
+export type HoldRequest = {
+  readonly id: string;
+  readonly hash: string;
+  readonly customer: number | null;
+  readonly status: 'pending' | 'dispatched';
+  readonly currency: string | null;
+  readonly charge: string | null;
+  readonly amounts: Amounts;
+  readonly dimensions: Readonly<Record<string, unknown>>;
+  readonly feature: string | null;
+  readonly model: string | null;
+  readonly above: HoldBody['above'];
+  readonly counters: readonly (Counter & { readonly x: string })[];
+  readonly expires: string;
+};
+
+export type PreparedHold =
+  | {
+      readonly kind: 'ready';
+      readonly request: HoldRequest;
+      readonly budgets: readonly CompiledBudget[];
+      readonly flags: readonly string[];
+    }
+  | { readonly kind: 'unknown_quantity'; readonly budget: CompiledBudget }
+  | { readonly kind: 'too_many_budgets'; readonly count: number };
+
+/** Who asks and what for, as far as budgets select by it. */
+export function subjectOf(body: HoldBody, apiKey: string, runs: readonly string[]): Subject {
+  const { customer, team, user, feature, provider, model, agent, work_item } = body;
+  const values = { customer, team, user, api_key: apiKey, feature, provider, model, agent, work_item };
+  return {
+    values: Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)),
+    runs,
+    tags: body.tags ?? {},
+  };
+}
+
+/** The amounts of a body as exact texts; a request is one request, and `amount` is short for the charge. */
+export function amountsOf(body: HoldBody): Amounts {
+  const given: Partial<Record<Measure, string>> = {};
+  for (const name of MEASURES) {
+    const value = body.amounts?.[name];
+    if (value !== undefined) given[name] = toText(decimal(String(value)));
+  }
+  if (body.amount !== undefined) given.charge = toText(decimal(String(body.amount)));
+  given.requests ??= '1';
+  return given;
+}
+
+/**
+ * Fits a body to the budgets of one catalog revision. Pure.
+ *
+ * @param at when it is admitted, microseconds since 1970: its windows are those of this instant.
+ */
+export function prepareHold(
+  body: HoldBody,
+  amounts: Amounts,
+  customerId: number | null,
+  subject: Subject,
+  budgets: readonly CompiledBudget[],
+  { at, applyMax }: { readonly at: number; readonly applyMax: number },
+): PreparedHold {
+  const applying = countersFor(budgets, subject, at);
+  if (applying.length > applyMax) return { kind: 'too_many_budgets', count: applying.length };
+  const flags: string[] = [];
+  const counters: (Counter & { x: string })[] = [];
+  for (const { budget, counter } of applying) {
+    const known = quantityFor(budget, amounts, body.currency);
+    if (known !== undefined) {
+      counters.push({ ...counter, x: known });
+      continue;
+    }
+    const { unknown_quantity: policy, fallback_quantity: fallback } = budget.spec;
+    if (policy === 'fallback' && fallback !== undefined) {
+      flags.push(`fallback_quantity:${budget.key}`);
+      counters.push({ ...counter, x: toText(decimal(String(fallback))) });
+    } else if (policy === 'deny' && budget.isEnforced) {
+      return { kind: 'unknown_quantity', budget };
+    } else {
+      flags.push(`unknown_quantity:${budget.key}`);
+      counters.push({ ...counter, x: '0' });
+    }
+  }
+  return {
+    kind: 'ready',
+    flags,
+    budgets: applying.map(({ budget }) => budget),
+    request: {
+      id: body.id,
+      hash: bodyHash(body),
+      customer: customerId,
+      status: body.dispatched ? 'dispatched' : 'pending',
+      currency: body.currency ?? null,
+      charge: amounts.charge ?? null,
+      amounts,
+      dimensions: dimensionsOf(body, subject),
+      feature: body.feature ?? null,
+      model: body.model ?? null,
+      above: body.above,
+      counters: counters.toSorted(counterOrder),
+      expires: formatInstant(at + body.expires_in_seconds * 1_000_000),
+    },
+  };
+}
+
+/** What the hold sets aside at a budget; undefined where the body does not say, or says it in another currency. */
+function quantityFor(budget: CompiledBudget, amounts: Amounts, currency: string | undefined): string | undefined {
+  const amount = amounts[budget.measure];
+  if (amount === undefined || budget.currency === undefined) return amount;
+  // Costs are in US dollars, whatever the customer pays in.
+  const inCurrency = budget.measure === 'charge' ? currency : 'USD';
+  return inCurrency === budget.currency ? amount : undefined;
+}
+
+function dimensionsOf(body: HoldBody, subject: Subject): Record<string, unknown> {
+  const { output, run_id, parent_run_id, tags } = body;
+  return { ...subject.values, runs: subject.runs, run_id, parent_run_id, tags, max_output_tokens: output?.max_tokens };
+}
+
+function bodyHash(body: HoldBody): string {
+  return createHash('sha256').update(stableText(body)).digest('base64url');
+}
+
+/** JSON whose members stand in one order, so that the same request has one text. */
+export function stableText(value: unknown): string {
+  return JSON.stringify(value, (_, one: unknown) =>
+    typeof one === 'object' && one !== null && !Array.isArray(one)
+      ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : one,
+  );
+}
+
+/** The same request with an output bound lowered to `bound`. */
+export function withOutputBound(body: HoldBody, amounts: Amounts, bound: number): { body: HoldBody; amounts: Amounts } {
+  const { output } = body;
+  if (output === undefined || bound >= output.max_tokens) return { body, amounts };
+  const dropped = decimal(output.max_tokens - bound);
+  const lowered: Partial<Record<Measure, string>> = { ...amounts };
+  for (const name of MEASURES) {
+    const per = output.per_token[name];
+    const amount = amounts[name];
+    if (per === undefined || amount === undefined) continue;
+    lowered[name] = toText(larger0(subtract(decimal(amount), multiply(decimal(String(per)), dropped))));
+  }
+  return { body: { ...body, output: { ...output, max_tokens: bound } }, amounts: lowered };
+}
+
+function larger0(value: Decimal): Decimal {
+  return compare(value, ZERO) < 0 ? ZERO : value;
+}

@@ -1,0 +1,12 @@
+import type { AppServices } from '../http/context.ts';
+import type { App } from '../http/operation.ts';
+import { registerBudgetRoutes } from './budget-routes.ts';
+import { registerHoldRoutes } from './hold-routes.ts';
+
+export { expireHolds } from './expire-holds.ts';
+export { HoldDesk } from './hold-desk.ts';
+
+export function registerGovernRoutes(app: App, services: AppServices): void {
+  registerBudgetRoutes(app, services);
+  registerHoldRoutes(app, services);
+}

@@ -1,0 +1,220 @@
+import { parseCurrency, parseDecimal } from '@ergon/exact';
+import { z } from '@hono/zod-openapi';
+import { isTimeZone } from '../catalog/billing-month.ts';
+import {
+  amountInput,
+  catalogKey,
+  currencyCode,
+  decimalOutput,
+  externalId,
+  instantOutput,
+  readAmount,
+} from '../http/wire.ts';
+import { LIMITS } from '../limits.ts';
+
+/** What a hold sets aside and a budget limits. Money measures count in the budget's currency. */
+export const MEASURES = [
+  'charge',
+  'provider_cost',
+  'physical_cost',
+  'tokens',
+  'requests',
+  'flops',
+  'accelerator_seconds',
+  'compute_units',
+] as const;
+export type Measure = (typeof MEASURES)[number];
+
+/** Dimensions that a budget selects by; `run` holds for a run's whole subtree. */
+export const SCOPE_DIMENSIONS = [
+  'customer',
+  'team',
+  'user',
+  'api_key',
+  'feature',
+  'provider',
+  'model',
+  'agent',
+  'run',
+  'work_item',
+] as const;
+export type ScopeDimension = (typeof SCOPE_DIMENSIONS)[number];
+
+const WINDOWS = ['minute', 'hour', 'day', 'week', 'month', 'quarter', 'year', 'lifetime'] as const;
+
+const rolling = z
+  .string()
+  .regex(/^rolling:[1-9]\d{0,3}[mhd]$/, 'rolling:<length>, such as rolling:24h')
+  .openapi({ description: '60 slices; a slice leaves when it is wholly outside' });
+
+const scopeValue = externalId;
+const scope = z
+  .strictObject({
+    ...(Object.fromEntries(SCOPE_DIMENSIONS.map((name) => [name, scopeValue.optional()])) as Record<
+      ScopeDimension,
+      z.ZodOptional<typeof scopeValue>
+    >),
+    tags: z.record(z.string().min(1).max(64), z.string().max(256)).optional(),
+  })
+  .openapi({
+    description: 'All of these must hold; a trailing * matches what begins so. Empty: the whole environment',
+  });
+
+const positive = z
+  .union([z.string().max(64), z.number()])
+  .refine((value) => {
+    const amount = readAmount(value);
+    return amount !== undefined && amount.coefficient >= 0n;
+  }, 'a decimal of at least zero, as text')
+  .openapi({ example: '50' });
+
+const share = z.string().refine((text) => {
+  const value = parseDecimal(text);
+  return value !== undefined && value.coefficient > 0n && Number(text) <= 10;
+}, 'a share of the limit above 0, such as "0.8"');
+
+export const budgetSpec = z.strictObject({
+  key: catalogKey,
+  name: z.string().max(256).optional(),
+  scope: scope.default({}),
+  per: z
+    .array(z.enum(SCOPE_DIMENSIONS))
+    .max(3)
+    .default([])
+    .openapi({ description: 'A counter of its own for each value; without it the scope is one shared pool' }),
+  unit: z
+    .union([z.enum(['tokens', 'requests', 'flops', 'accelerator_seconds', 'compute_units']), currencyCode])
+    .openapi({ description: 'A currency, a credit unit (credit:<name>), or a quantity', example: 'USD' }),
+  measure: z
+    .enum(['charge', 'provider_cost', 'physical_cost'])
+    .optional()
+    .openapi({ description: 'Which money a currency limits; charge when left out' }),
+  window: z.union([z.enum(WINDOWS), rolling]),
+  time_zone: z.string().max(64).refine(isTimeZone, 'an IANA time zone').default('UTC'),
+  limit: positive,
+  mode: z
+    .enum(['shadow', 'warn', 'enforce'])
+    .default('enforce')
+    .openapi({ description: 'shadow and warn admit everything and count; warn tells the caller as well' }),
+  thresholds: z.array(share).max(10).default(['0.5', '0.8', '1']),
+  on_exceed: z
+    .enum(['deny', 'clamp'])
+    .default('deny')
+    .openapi({ description: 'clamp lowers the output bound of the request to what fits, where it has one' }),
+  unknown_quantity: z
+    .enum(['deny', 'fallback', 'allow_and_flag'])
+    .default('deny')
+    .openapi({ description: 'What becomes of a hold that lacks the quantity this budget limits' }),
+  fallback_quantity: positive.optional(),
+});
+export type BudgetSpec = z.infer<typeof budgetSpec>;
+
+/** The measure that a budget counts. */
+export function measureOf(spec: BudgetSpec): Measure {
+  const quantity = MEASURES.find((name) => name === spec.unit);
+  return quantity ?? spec.measure ?? 'charge';
+}
+
+/** The currency of a money budget. */
+export function currencyOf(spec: BudgetSpec): string | undefined {
+  return MEASURES.some((name) => name === spec.unit) ? undefined : parseCurrency(spec.unit);
+}
+
+const counterAnswer = z
+  .strictObject({
+    member: z.record(z.string(), z.string()),
+    window_start: instantOutput,
+    committed: decimalOutput,
+    held: decimalOutput,
+    available: decimalOutput.openapi({ description: 'limit - committed - held; below zero after an overage' }),
+  })
+  .openapi('BudgetCounter');
+
+export const budgetAnswer = budgetSpec
+  .extend({
+    limit: decimalOutput,
+    fallback_quantity: decimalOutput.nullable(),
+    created_at: instantOutput,
+    counters: z.array(counterAnswer).openapi({ description: 'Of the present window, the fullest first, at most 100' }),
+  })
+  .openapi('Budget');
+
+const amounts = z
+  .strictObject(
+    Object.fromEntries(MEASURES.map((name) => [name, positive.optional()])) as Record<
+      Measure,
+      z.ZodOptional<typeof positive>
+    >,
+  )
+  .openapi('HoldAmounts');
+
+const holdId = externalId.refine((text) => !text.includes('/'), 'without /');
+
+export const holdBody = z
+  .strictObject({
+    id: holdId.openapi({ description: 'Yours: the same again is a no-op, another body under it a conflict' }),
+    customer: externalId.optional(),
+    team: externalId.optional(),
+    user: externalId.optional(),
+    feature: externalId.optional(),
+    provider: externalId.optional(),
+    model: externalId.optional(),
+    agent: externalId.optional(),
+    run_id: externalId.optional(),
+    parent_run_id: externalId.optional(),
+    work_item: externalId.optional(),
+    tags: z.record(z.string().min(1).max(64), z.string().max(256)).optional(),
+    amounts: amounts.optional(),
+    amount: amountInput.optional().openapi({ description: 'Short for amounts.charge' }),
+    currency: currencyCode.optional(),
+    output: z
+      .strictObject({ max_tokens: z.int().min(0).max(100_000_000), per_token: amounts })
+      .optional()
+      .openapi({ description: 'The part of `amounts` that the output bound makes: lets a refusal say what would fit' }),
+    expires_in_seconds: z.int().min(1).max(LIMITS.holdSecondsMax).default(300),
+    dispatched: z.boolean().default(false),
+    above: z.enum(['overage', 'cap', 'refuse']).default('overage').openapi({
+      description: 'What a settlement above the hold does',
+    }),
+  })
+  .openapi('HoldRequest');
+export type HoldBody = z.infer<typeof holdBody>;
+
+export const settleBody = z
+  .strictObject({
+    amount: positive.optional(),
+    amounts: amounts.optional(),
+    event: z.record(z.string(), z.unknown()).optional().openapi({
+      description: 'The event of the call, instead of amounts: recorded, rated and debited in the same transaction',
+    }),
+  })
+  .openapi('SettleRequest');
+
+export const extendBody = z
+  .strictObject({ expires_in_seconds: z.int().min(1).max(LIMITS.holdSecondsMax), dispatched: z.boolean().optional() })
+  .openapi('ExtendRequest');
+
+export const scopeAnswer = z.strictObject({ kind: z.enum(['budget', 'wallet']), key: z.string() });
+
+export const holdAnswer = z
+  .strictObject({
+    id: z.string(),
+    status: z.enum(['pending', 'dispatched', 'settled', 'released', 'expired']),
+    customer: z.string().nullable(),
+    currency: z.string().nullable(),
+    amounts: z.record(z.string(), decimalOutput),
+    settled: z.record(z.string(), decimalOutput).nullable(),
+    settled_by: z.enum(['amount', 'event', 'estimate']).nullable(),
+    late: z.boolean().openapi({ description: 'Settled after it had expired or was released' }),
+    scopes: z.array(scopeAnswer),
+    flags: z.array(z.string()),
+    max_output_tokens: z
+      .int()
+      .nullable()
+      .openapi({ description: 'The bound to send upstream, where the hold has one; lowered when clamped' }),
+    clamped: z.boolean(),
+    created_at: instantOutput,
+    expires_at: instantOutput,
+    resolved_at: instantOutput.nullable(),
+  })
+  .openapi('Hold');

@@ -1,0 +1,33 @@
+import { formatInstant } from '../event/instant.ts';
+import type { Queryable } from '../store/database.ts';
+import type { Counter } from './counters.ts';
+
+/** A hold whose call's event has come, as it stood: what it had set aside is free again. */
+export type TakenHold = {
+  readonly id: string;
+  readonly status: 'pending' | 'dispatched' | 'settled' | 'released' | 'expired';
+  /** [grant account, amount]. */
+  readonly funds: readonly (readonly [number, string])[];
+  readonly counters: readonly (Counter & { readonly x: string })[];
+  readonly amounts: Readonly<Record<string, string>>;
+  /** Of a hold settled by amount before. */
+  readonly settled: Readonly<Record<string, string>> | null;
+};
+
+/**
+ * Frees what the holds of these events have set aside, or takes back what they were settled at, so that the events' own charges
+ * can be posted instead. The caller holds the locks of the customers' accounts.
+ */
+export async function takeHolds(
+  db: Queryable,
+  environmentId: number,
+  wanted: readonly { readonly id: string; readonly customer: number | null }[],
+  at: number,
+): Promise<Map<string, TakenHold>> {
+  const result = await db.query<{ answer: TakenHold[] }>({
+    name: 'take_holds',
+    text: 'select ergon_take_holds($1, $2::jsonb, $3) as answer',
+    values: [environmentId, JSON.stringify(wanted), formatInstant(at)],
+  });
+  return new Map((result.rows[0]?.answer ?? []).map((hold) => [hold.id, hold]));
+}

@@ -1,0 +1,122 @@
+import { type Decimal, decimal } from '@ergon/exact';
+import { countSpending, type Spending } from '../govern/count-spending.ts';
+import type { Subject } from '../govern/compile-budget.ts';
+import { runPath } from '../govern/hold-store.ts';
+import type { Measure } from '../govern/schemas.ts';
+import type { TakenHold } from '../govern/take-holds.ts';
+import { ledgerDecimal } from '../ledger/burn.ts';
+import { LIMITS } from '../limits.ts';
+import type { Attributed } from './attributed.ts';
+import type { RatedEvent } from './rate-group.ts';
+import type { BlockContext } from './write-block.ts';
+
+const DAY_MICROS = 86_400_000_000;
+
+/** Counts the block's spending at the budgets; nothing to do where there are none and no hold was named. */
+export async function countBlock(
+  context: BlockContext,
+  events: readonly (Attributed | null)[],
+  rated: readonly (RatedEvent | null)[],
+  holds: ReadonlyMap<string, TakenHold>,
+): Promise<void> {
+  const { budgets } = context.catalog;
+  if (budgets.length === 0 && holds.size === 0) return;
+  const needsRuns = budgets.some(({ spec }) => spec.scope.run !== undefined || spec.per.includes('run'));
+  const settled = new Set<string>();
+  const spendings: Spending[] = [];
+  for (const [index, one] of events.entries()) {
+    if (one === null) continue;
+    const { data } = one.prepared.event;
+    const holdId = typeof data.hold_id === 'string' && one.reverses === undefined ? data.hold_id : undefined;
+    const hold = holdId === undefined || settled.has(holdId) ? undefined : holds.get(holdId);
+    if (hold !== undefined) settled.add(hold.id);
+    const runs = needsRuns
+      ? await runPath(context.client, context.environmentId, text(data.run_id), text(data.parent_run_id))
+      : [];
+    spendings.push(spendingOf(context, one, rated[index] ?? null, hold, runs));
+  }
+  await countSpending(context.client, context.environmentId, budgets, spendings, context.now);
+}
+
+function spendingOf(
+  context: BlockContext,
+  one: Attributed,
+  rated: RatedEvent | null,
+  hold: TakenHold | undefined,
+  runs: readonly string[],
+): Spending {
+  const { prepared, reverses, customer, version, actor } = one;
+  const counted = reverses?.prepared ?? prepared;
+  const { event, dimensions } = counted;
+  const sign = reverses === undefined ? 1 : -1;
+  const received = reverses?.stored.receivedAt ?? context.now;
+  // What came long after it happened counts where it happened; all else when it is received (DESIGN section 9).
+  const isBackfill = received - event.occurredAt > LIMITS.lateDaysDefault * DAY_MICROS;
+  const charge = rated === null ? undefined : ledgerDecimal(sign === 1 ? rated.charge : -rated.charge);
+  return {
+    subject: subjectOf(customer?.externalId, dimensions, event.data, actor, runs),
+    currency: version?.card.currency,
+    amounts: amountsOf(context, one, charge),
+    at: isBackfill ? event.occurredAt : received,
+    sign,
+    hold,
+    source: event.source,
+    eventId: event.id,
+  };
+}
+
+function subjectOf(
+  customer: string | undefined,
+  dimensions: Readonly<Record<string, string | undefined>>,
+  data: Readonly<Record<string, unknown>>,
+  actor: string | undefined,
+  runs: readonly string[],
+): Subject {
+  const { team, user, feature, provider, model, agent } = dimensions;
+  const values = {
+    customer,
+    team,
+    user,
+    api_key: actor,
+    feature,
+    provider,
+    model,
+    agent,
+    work_item: text(data['work_item']),
+  };
+  return {
+    values: Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)),
+    runs,
+    // Properties of the event are its tags; built-in dimensions cannot be shadowed by them.
+    tags: dimensions,
+  };
+}
+
+const METER_OF: Readonly<Partial<Record<string, Measure>>> = {
+  total_tokens: 'tokens',
+  requests: 'requests',
+  flops: 'flops',
+  accelerator_seconds: 'accelerator_seconds',
+  compute_units: 'compute_units',
+};
+
+function amountsOf(
+  { services, catalog }: BlockContext,
+  { prepared, reverses }: Attributed,
+  charge: Decimal | undefined,
+): Partial<Record<Measure, Decimal>> {
+  const amounts: Partial<Record<Measure, Decimal>> = {};
+  if (charge !== undefined) amounts.charge = charge;
+  for (const { meter, quantity } of (reverses?.prepared ?? prepared).quantities) {
+    const measure = METER_OF[meter];
+    if (measure !== undefined) amounts[measure] = quantity;
+  }
+  const recorded = reverses?.stored.rating.cost;
+  const cost = reverses === undefined ? services.costOf(prepared, catalog)?.amount : recorded?.[0];
+  if (cost !== undefined) amounts.provider_cost = typeof cost === 'string' ? decimal(cost) : cost;
+  return amounts;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
