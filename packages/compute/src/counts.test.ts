@@ -340,6 +340,11 @@ describe('errors found in peers stay theirs (reference, 4.5)', () => {
     expect(decodeAt(compiled('Qwen3-Coder-480B-A35B'), 0).shared_experts).toBe(0n);
     expect(decodeAt(compiled('Qwen3-Next-80B-A3B'), 0).shared_experts).toBe(48n * (6n * 2048n * 512n + 2n * 2048n));
   });
+  it('Vidur, InferSim: every token that is put out pays for its logits', () => {
+    const work = { newTokens: 10, cachedTokens: 0, outputTokens: 3 };
+    const headless = compileModel({ ...gqa.spec, head: 'none' });
+    expect(countFlops(gqa, work).total - countFlops(headless, work).total).toBe(3n * 2n * 4096n * 128256n);
+  });
   it('InferSim: router and first dense layers count', () => {
     const deepseek = decodeAt(compiled('DeepSeek-V3'), 0);
     expect(deepseek.router).toBe(58n * 2n * 7168n * 256n);
