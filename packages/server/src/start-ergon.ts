@@ -153,6 +153,7 @@ function wire(
     rateLimiter: new RateLimiter(),
     metrics,
     outbound: createOutbound(addressGuard(config.webhookPrivateHosts)),
+    policies: new Map(),
     now,
     lateDays: config.lateDays,
     version: VERSION,
