@@ -28,12 +28,13 @@ import type {
   UsageReport,
   Wallet,
 } from './wire.ts';
+import { type WatchApi, watchApi } from './watch-api.ts';
 
 /** One page of events as it goes over the wire. */
 export type IngestBody = { readonly bytes: Uint8Array<ArrayBuffer>; readonly encoding?: string };
 
 /** The routes the command line uses, by name. Shapes: `wire.ts`. */
-export type Api = {
+export type Api = WatchApi & {
   readonly ingest: (body: IngestBody) => Promise<IngestReport>;
   readonly lookupEvent: (source: string, id: string) => Promise<EventExplanation>;
   readonly listEvents: (query: Query) => Promise<Page<EventSummary>>;
@@ -84,6 +85,9 @@ export function createApi(client: Client): Api {
   const seg = encodeURIComponent;
   const walletPath = (customer: string, wallet: string) => `/v1/customers/${seg(customer)}/wallets/${seg(wallet)}`;
   return {
+    ...watchApi(call, async (path) => {
+      await client.request('DELETE', path, { retry: RETRY_INTERACTIVE });
+    }),
     ingest: async (body) => ingest(client, body),
     lookupEvent: (source, id) => call('GET', '/v1/events/lookup', { query: { source, id } }),
     listEvents: (query) => call('GET', '/v1/events', { query }),

@@ -193,6 +193,9 @@ export type Wallet = {
   readonly available: string;
   readonly receivable?: string;
   readonly customer_credit?: string;
+  readonly incoming?: string;
+  readonly value?: { readonly available: string; readonly currency: string } | null;
+  readonly forecast?: { readonly burn_per_hour: string; readonly hours_left: string | null };
   readonly grants?: readonly Grant[];
 };
 

@@ -4,6 +4,7 @@ import { resolveCustomers } from '../catalog/customers.ts';
 import type { AppServices } from '../http/context.ts';
 import { ProblemError } from '../http/problem.ts';
 import { LIMITS } from '../limits.ts';
+import { type Asked, askPolicies } from './ask-policies.ts';
 import type { CompiledBudget } from './compile-budget.ts';
 import { availableOf, largestOutput, type Refusal } from './fits.ts';
 import { budgetOf } from './hold-desk.ts';
@@ -37,9 +38,17 @@ export async function admit(
   const runs = await runPath(services.database.pool, environmentId, body.run_id, body.parent_run_id);
   const subject = subjectOf(body, keyId, runs);
   let asked = { body, amounts: amountsOf(body) };
+  let policies: (Asked & { readonly revision: bigint }) | undefined;
   let staleLeft = STALE_MAX;
   for (let clamps = 0; ; ) {
     const catalog = await services.record.catalog(environmentId);
+    if (policies?.revision !== catalog.revision) {
+      const found = await askPolicies(services, environmentId, catalog.revision, body, amountsOf(body));
+      policies = { ...found, revision: catalog.revision };
+      const bound = policies.maxOutputTokens;
+      if (bound !== undefined && bound < (asked.body.output?.max_tokens ?? 0))
+        asked = withOutputBound(body, amountsOf(body), bound);
+    }
     const customer = await customerOf(services, catalog, body.customer);
     const at = services.clocks.now(environmentId);
     const prepared = prepareHold(asked.body, asked.amounts, customer, subject, catalog.budgets, {
@@ -70,7 +79,7 @@ export async function admit(
       case 'repeated':
         return {
           isRepeated: outcome.outcome === 'repeated',
-          flags: prepared.flags,
+          flags: [...prepared.flags, ...policies.flags],
           maxOutputTokens: asked.body.output?.max_tokens,
           isClamped: asked.body !== body,
         };

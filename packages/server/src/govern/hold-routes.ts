@@ -34,7 +34,7 @@ export function registerHoldRoutes(app: App, services: AppServices): void {
       status: 201,
       body: holdBody,
       answer: holdAnswer,
-      problems: ['budget_exceeded', 'conflict', 'overloaded'],
+      problems: ['policy_refused', 'budget_exceeded', 'conflict', 'overloaded'],
     },
     async ({ environmentId, principal, body }) => {
       const admission = await admit(services, environmentId, principal.keyId, body);
