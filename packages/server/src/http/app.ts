@@ -5,6 +5,8 @@ import { registerAuditRoutes } from '../audit/index.ts';
 import { registerBillingRoutes } from '../billing/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerGovernRoutes } from '../govern/index.ts';
+import { registerComputeRoutes } from '../deployments/index.ts';
+import { registerEstimateRoute } from '../estimate/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
 import { registerQualityRoutes } from '../quality/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
@@ -48,6 +50,8 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerBillingRoutes(app, services);
   registerLedgerRoutes(app, services);
   registerGovernRoutes(app, services);
+  registerComputeRoutes(app, services);
+  registerEstimateRoute(app, services);
   registerReportRoutes(app, services);
   registerQualityRoutes(app, services);
   registerAccessRoutes(app, services);

@@ -58,7 +58,7 @@ function addTo(
   bucket: string,
   catalog: CatalogSnapshot,
 ): void {
-  const prepared = prepareEvent(stored.event, catalog, stored.rating.model);
+  const prepared = prepareEvent(stored.event, catalog, stored.rating);
   for (const line of stored.rating.lines) {
     if (line.bucket !== bucket || line.absorbed !== undefined) continue;
     const contribution = prepared.contributions.find((one) => one.meter.key === line.meter);
