@@ -20,8 +20,10 @@ const GROUP: Readonly<Record<string, number>> = {
     work: 2,
     quality: 2,
     'provider-prices': 2,
+    outbox: 2,
+    policies: 2,
   },
-  ...{ store: 1, http: 1, event: 1 },
+  ...{ store: 1, http: 1, event: 1, outbound: 1 },
 };
 
 /**

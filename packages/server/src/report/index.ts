@@ -7,6 +7,8 @@ import { registerRunRoute } from './run-route.ts';
 import { registerSourceRoute } from './source-route.ts';
 import { registerUsageRoute } from './usage-route.ts';
 
+export { meterTotal } from './meter-total.ts';
+
 /** What was used, which events came, why one cost what it did, and what a run did in all. Nothing here writes. */
 export function registerReportRoutes(app: App, services: AppServices): void {
   registerUsageRoute(app, services);
