@@ -11,7 +11,7 @@ import { type CompiledModel, compileModel } from './compile-model.ts';
 import { computeUnits } from './compute-units.ts';
 import { costOf } from './cost.ts';
 import { energyOf } from './energy.ts';
-import { estimateRequest } from './estimate.ts';
+import { estimateRequest, requestTime } from './estimate.ts';
 import { randomArchitecture } from './random-architecture.test-support.ts';
 import { readModelConfig } from './read-model-config.ts';
 import { saturatedThroughput, sequenceCapacity, servingPoint } from './serving-point.ts';
@@ -184,6 +184,19 @@ describe('invariants of time (reference, 8.3)', () => {
     expect(Number(at('2', '1'))).toBe(0.02);
     expect(Number(at('4', '1'))).toBe(0.04);
     expect(Number(at('2', '0.5'))).toBe(0.04);
+  });
+
+  it('what a meter records is the time and the bytes of the estimate', () => {
+    fc.assert(
+      fc.property(steps, fc.nat(5000), fc.nat(5000), fc.nat(500), (step, newTokens, cachedTokens, outputTokens) => {
+        const work = { newTokens, cachedTokens, outputTokens };
+        const { prefill, decode, hbmBytes } = estimateRequest(step, work, { batch: 16 }, modelled);
+        expect(requestTime(step, work, { batch: 16 })).toEqual({
+          acceleratorSeconds: prefill.acceleratorSeconds + decode.acceleratorSeconds,
+          hbmBytes,
+        });
+      }),
+    );
   });
 
   it('a cached prefix makes a request cheaper in FLOPs and seconds, and not free', () => {
