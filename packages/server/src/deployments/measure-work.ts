@@ -1,5 +1,5 @@
 import { COMPUTE_UNIT, countFlops, requestTime, trainingFlops, type Work, workOfTokens } from '@ergon/compute';
-import { type Decimal, decimal, divide, multiply, scaled } from '@ergon/exact';
+import { type Decimal, divide, multiply, scaled } from '@ergon/exact';
 import type { Tokens } from '@ergon/usage';
 import { ROLLUP_POSITION } from '../catalog/built-in-meters.ts';
 import { LIMITS } from '../limits.ts';
