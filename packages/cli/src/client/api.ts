@@ -6,6 +6,7 @@ import type {
   CreatedKey,
   Customer,
   Deployment,
+  Estimate,
   EventExplanation,
   EventSummary,
   Grant,
@@ -72,6 +73,7 @@ export type Api = WatchApi & {
   readonly createKey: (key: unknown) => Promise<CreatedKey>;
   readonly rotateKey: (id: string) => Promise<CreatedKey>;
   readonly revokeKey: (id: string) => Promise<void>;
+  readonly estimate: (call: unknown) => Promise<Estimate>;
   readonly getDeployment: (key: string) => Promise<Deployment>;
   readonly addObservations: (key: string, observations: readonly unknown[], idempotencyKey: string) => Promise<unknown>;
   readonly audit: () => Promise<AuditReport>;
@@ -137,6 +139,7 @@ export function createApi(client: Client): Api {
     revokeKey: async (id) => {
       await client.request('DELETE', `/v1/keys/${seg(id)}`, { retry: RETRY_INTERACTIVE });
     },
+    estimate: (body) => call('POST', '/v1/estimate', { json: body }),
     getDeployment: (key) => call('GET', `/v1/deployments/${seg(key)}`, {}),
     addObservations: (key, observations, idempotencyKey) =>
       call('POST', `/v1/deployments/${seg(key)}/observations`, {
