@@ -12,6 +12,8 @@ import { addDataQualityCommand } from './commands/data-quality.ts';
 import { addPriceCommands } from './commands/prices.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServerCommands } from './commands/server.ts';
+import { addPlanCommands } from './commands/plans.ts';
+import { addSubscriptionCommands } from './commands/subscriptions.ts';
 import { addUsageCommand } from './commands/usage.ts';
 import { addWalletCommands } from './commands/wallets.ts';
 import { EXIT_CODE, type ExitCode } from './exit-code.ts';
@@ -71,6 +73,8 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCo
   addBudgetCommands(program, context);
   addHoldCommands(program, context);
   addCatalogCommands(program, context);
+  addPlanCommands(program, context);
+  addSubscriptionCommands(program, context);
   addPriceCommands(program, context);
   addKeyCommands(program, context);
   addComputeCommands(program, context);

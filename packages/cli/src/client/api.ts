@@ -6,6 +6,7 @@ import type {
   CreatedKey,
   Customer,
   Deployment,
+  Entitlement,
   EventExplanation,
   EventSummary,
   Grant,
@@ -16,6 +17,7 @@ import type {
   Meter,
   ModelAlias,
   Page,
+  Plan,
   PriceDisagreement,
   PriceLookup,
   PriceOverride,
@@ -24,6 +26,9 @@ import type {
   RateCard,
   ReportedModel,
   Run,
+  Subscription,
+  SubscriptionLine,
+  SubscriptionPeriod,
   UsageReport,
   Wallet,
 } from './wire.ts';
@@ -65,6 +70,17 @@ export type Api = {
   readonly listRateCards: () => Promise<Page<RateCard>>;
   readonly getRateCard: (key: string) => Promise<RateCard>;
   readonly putRateCard: (key: string, card: unknown) => Promise<RateCard>;
+  readonly listPlans: (query: Query) => Promise<Page<Plan>>;
+  readonly getPlan: (key: string) => Promise<Plan>;
+  readonly putPlan: (key: string, plan: unknown) => Promise<Plan>;
+  readonly listSubscriptions: (query: Query) => Promise<Page<Subscription>>;
+  readonly getSubscription: (key: string) => Promise<Subscription>;
+  readonly subscribe: (subscription: unknown) => Promise<Subscription>;
+  readonly changeSubscription: (key: string, change: unknown) => Promise<Subscription>;
+  readonly cancelSubscription: (key: string, cancel: unknown) => Promise<Subscription>;
+  readonly listPeriods: (key: string, query: Query) => Promise<Page<SubscriptionPeriod>>;
+  readonly listLines: (key: string, period: string) => Promise<Page<SubscriptionLine>>;
+  readonly getEntitlement: (customer: string, feature: string) => Promise<Entitlement>;
   readonly listKeys: () => Promise<Page<Key>>;
   readonly createKey: (key: unknown) => Promise<CreatedKey>;
   readonly rotateKey: (id: string) => Promise<CreatedKey>;
@@ -124,6 +140,18 @@ export function createApi(client: Client): Api {
     listRateCards: () => call('GET', '/v1/rate_cards', WHOLE_LIST),
     getRateCard: (key) => call('GET', `/v1/rate_cards/${seg(key)}`, {}),
     putRateCard: (key, card) => call('PUT', `/v1/rate_cards/${seg(key)}`, { json: card }),
+    listPlans: (query) => call('GET', '/v1/plans', { query }),
+    getPlan: (key) => call('GET', `/v1/plans/${seg(key)}`, {}),
+    putPlan: (key, plan) => call('PUT', `/v1/plans/${seg(key)}`, { json: plan }),
+    listSubscriptions: (query) => call('GET', '/v1/subscriptions', { query }),
+    getSubscription: (key) => call('GET', `/v1/subscriptions/${seg(key)}`, {}),
+    subscribe: (subscription) => call('POST', '/v1/subscriptions', { json: subscription }),
+    changeSubscription: (key, change) => call('POST', `/v1/subscriptions/${seg(key)}/change`, { json: change }),
+    cancelSubscription: (key, cancel) => call('POST', `/v1/subscriptions/${seg(key)}/cancel`, { json: cancel }),
+    listPeriods: (key, query) => call('GET', `/v1/subscriptions/${seg(key)}/periods`, { query }),
+    listLines: (key, period) => call('GET', `/v1/subscriptions/${seg(key)}/periods/${seg(period)}/lines`, WHOLE_LIST),
+    getEntitlement: (customer, feature) =>
+      call('GET', `/v1/customers/${seg(customer)}/entitlements/${seg(feature)}`, {}),
     listKeys: () => call('GET', '/v1/keys', WHOLE_LIST),
     createKey: (key) => call('POST', '/v1/keys', { json: key }),
     rotateKey: (id) => call('POST', `/v1/keys/${seg(id)}/rotate`, { json: {} }),
