@@ -140,18 +140,7 @@ export function createApi(client: Client): Api {
     listRateCards: () => call('GET', '/v1/rate_cards', WHOLE_LIST),
     getRateCard: (key) => call('GET', `/v1/rate_cards/${seg(key)}`, {}),
     putRateCard: (key, card) => call('PUT', `/v1/rate_cards/${seg(key)}`, { json: card }),
-    listPlans: (query) => call('GET', '/v1/plans', { query }),
-    getPlan: (key) => call('GET', `/v1/plans/${seg(key)}`, {}),
-    putPlan: (key, plan) => call('PUT', `/v1/plans/${seg(key)}`, { json: plan }),
-    listSubscriptions: (query) => call('GET', '/v1/subscriptions', { query }),
-    getSubscription: (key) => call('GET', `/v1/subscriptions/${seg(key)}`, {}),
-    subscribe: (subscription) => call('POST', '/v1/subscriptions', { json: subscription }),
-    changeSubscription: (key, change) => call('POST', `/v1/subscriptions/${seg(key)}/change`, { json: change }),
-    cancelSubscription: (key, cancel) => call('POST', `/v1/subscriptions/${seg(key)}/cancel`, { json: cancel }),
-    listPeriods: (key, query) => call('GET', `/v1/subscriptions/${seg(key)}/periods`, { query }),
-    listLines: (key, period) => call('GET', `/v1/subscriptions/${seg(key)}/periods/${seg(period)}/lines`, WHOLE_LIST),
-    getEntitlement: (customer, feature) =>
-      call('GET', `/v1/customers/${seg(customer)}/entitlements/${seg(feature)}`, {}),
+    ...subscriptionCalls(call),
     listKeys: () => call('GET', '/v1/keys', WHOLE_LIST),
     createKey: (key) => call('POST', '/v1/keys', { json: key }),
     rotateKey: (id) => call('POST', `/v1/keys/${seg(id)}/rotate`, { json: {} }),
@@ -174,6 +163,40 @@ type CallOptions = {
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
 };
+
+type SubscriptionCalls = Pick<
+  Api,
+  | 'listPlans'
+  | 'getPlan'
+  | 'putPlan'
+  | 'listSubscriptions'
+  | 'getSubscription'
+  | 'subscribe'
+  | 'changeSubscription'
+  | 'cancelSubscription'
+  | 'listPeriods'
+  | 'listLines'
+  | 'getEntitlement'
+>;
+
+function subscriptionCalls(call: ReturnType<typeof caller>): SubscriptionCalls {
+  const seg = encodeURIComponent;
+  const path = (key: string) => `/v1/subscriptions/${seg(key)}`;
+  return {
+    listPlans: (query) => call('GET', '/v1/plans', { query }),
+    getPlan: (key) => call('GET', `/v1/plans/${seg(key)}`, {}),
+    putPlan: (key, plan) => call('PUT', `/v1/plans/${seg(key)}`, { json: plan }),
+    listSubscriptions: (query) => call('GET', '/v1/subscriptions', { query }),
+    getSubscription: (key) => call('GET', path(key), {}),
+    subscribe: (subscription) => call('POST', '/v1/subscriptions', { json: subscription }),
+    changeSubscription: (key, change) => call('POST', `${path(key)}/change`, { json: change }),
+    cancelSubscription: (key, cancel) => call('POST', `${path(key)}/cancel`, { json: cancel }),
+    listPeriods: (key, query) => call('GET', `${path(key)}/periods`, { query }),
+    listLines: (key, period) => call('GET', `${path(key)}/periods/${seg(period)}/lines`, WHOLE_LIST),
+    getEntitlement: (customer, feature) =>
+      call('GET', `/v1/customers/${seg(customer)}/entitlements/${seg(feature)}`, {}),
+  };
+}
 
 function caller(client: Client) {
   return async <T>(method: string, path: string, options: CallOptions): Promise<T> => {
