@@ -20,8 +20,10 @@ const GROUP: Readonly<Record<string, number>> = {
     work: 2,
     quality: 2,
     'provider-prices': 2,
+    outbox: 2,
+    policies: 2,
   },
-  ...{ store: 1, http: 1, event: 1 },
+  ...{ store: 1, http: 1, event: 1, outbound: 1 },
 };
 
 /**
@@ -48,7 +50,7 @@ const FACES: Readonly<Record<string, readonly string[]>> = {
   // The record's own shapes are read back by report, and recomputed by audit.
   record: [
     ...['group-commit', 'record-services', 'services', 'types'],
-    ...['blocks', 'encode-rating', 'prepare', 'preview-charge', 'read-events', 'void'],
+    ...['blocks', 'encode-rating', 'match-price', 'prepare', 'preview-charge', 'read-events', 'void'],
     ...[
       'account-store',
       'accumulate',

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { addressGuard } from './outbound/index.ts';
 
 export type ErgonConfig = {
   readonly host: string;
@@ -13,6 +14,8 @@ export type ErgonConfig = {
   /** Connections to the database this process opens. */
   readonly connections: number;
   readonly logLevel: string;
+  /** Hosts, addresses and networks that webhooks may reach although they are private. */
+  readonly webhookPrivateHosts: readonly string[];
 };
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
@@ -38,7 +41,18 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): E
     lanes: wholeNumber(env, 'ERGON_LANES', 1, 1, 16),
     connections: wholeNumber(env, 'ERGON_DATABASE_CONNECTIONS', 10, 3, 100),
     logLevel: env.ERGON_LOG_LEVEL ?? 'info',
+    webhookPrivateHosts: privateHosts(env.ERGON_WEBHOOK_PRIVATE_HOSTS ?? ''),
   };
+}
+
+function privateHosts(text: string): readonly string[] {
+  const entries = text.split(',').flatMap((entry) => (entry.trim() === '' ? [] : [entry.trim()]));
+  try {
+    addressGuard(entries);
+  } catch (error) {
+    throw new RangeError(`ERGON_WEBHOOK_PRIVATE_HOSTS: ${error instanceof Error ? error.message : 'not a list'}`);
+  }
+  return entries;
 }
 
 function wholeNumber(

@@ -86,4 +86,31 @@ export const LIMITS = {
   termsMax: 100,
   /** Periods that one move of a sandbox's clock closes before it answers; the job closes the rest. */
   clockPeriodsMax: 2_000,
+  /** Webhook endpoints of an environment: every event is handed to each that listens. */
+  webhookEndpointsMax: 50,
+  /** Attempts at one delivery, about three days with the pauses between, before it is dead and waits for a replay. */
+  webhookAttemptsMax: 12,
+  /** The longest a receiver may take: it should store the event and answer. */
+  webhookTimeoutMs: 10_000,
+  /** Bytes read of a receiver's answer. */
+  webhookAnswerBytesMax: 16 * 1024,
+  /** Deliveries one process has in flight, and of those to one endpoint, so that a slow one does not stop the others. */
+  webhooksInFlightMax: 32,
+  webhooksInFlightPerEndpointMax: 8,
+  /** Postings of a customer that a forecast reads: bounds the answer of a wallet. */
+  forecastPostingsMax: 5_000,
+  /** Levels of a wallet's alerts, of each kind. */
+  alertLevelsMax: 20,
+  /** Credit units of an environment. */
+  creditUnitsMax: 200,
+  /** Policies of an environment: each is asked about every admission. */
+  policiesMax: 100,
+  /** A policy's condition: characters, nodes and nesting, so that asking it costs microseconds whatever it says. */
+  conditionLengthMax: 2_000,
+  conditionNodesMax: 200,
+  conditionDepthMax: 16,
+  /** Decisions one replay looks at. */
+  replayDecisionsMax: 1_000,
+  /** Watched wallets one round of the job reads at a time. */
+  watchedAtOnce: 500,
 } as const;

@@ -3,6 +3,7 @@ import { serve } from '@hono/node-server';
 import pino from 'pino';
 import type { ErgonConfig } from './config.ts';
 import { ensureAdminKey } from './admin-key.ts';
+import { deliverWebhooks } from './handoff/index.ts';
 import { createApp } from './http/app.ts';
 import type { AppServices } from './http/context.ts';
 import { forgetAnswers } from './http/idempotency.ts';
@@ -11,8 +12,9 @@ import { serverMetrics } from './http/metrics.ts';
 import { expireHolds, HoldDesk } from './govern/index.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
-import { expireGrants } from './ledger/index.ts';
+import { expireGrants, watchWallets } from './ledger/index.ts';
 import { adjustAllEnded, advanceDue, entitleDue } from './billing/index.ts';
+import { addressGuard, createOutbound } from './outbound/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { costSource } from './record/cost-source.ts';
 import { GroupCommit } from './record/group-commit.ts';
@@ -95,7 +97,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   }
 }
 
-function backgroundJobs({ database, record, holds, now, clocks, logError }: AppServices): Job[] {
+function backgroundJobs({ database, record, holds, outbound, now, clocks, logError }: AppServices): Job[] {
   return [
     {
       name: 'identity generations',
@@ -115,6 +117,8 @@ function backgroundJobs({ database, record, holds, now, clocks, logError }: AppS
     { name: 'entitlements', everyMs: 5_000, run: () => entitleDue(database, now()) },
     { name: 'hold expiry', everyMs: 1_000, run: () => expireHolds(database, holds, now()) },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
+    { name: 'watched wallets', everyMs: 1_000, run: () => watchWallets(database, now()) },
+    { name: 'webhooks', everyMs: 1_000, run: () => deliverWebhooks({ database, outbound, now }) },
     { name: 'old findings', everyMs: 3_600_000, run: () => forgetFindings(database.pool, now()) },
     { name: 'kept answers', everyMs: 3_600_000, run: () => forgetAnswers(database) },
   ];
@@ -160,6 +164,7 @@ function wire(
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics,
+    outbound: createOutbound(addressGuard(config.webhookPrivateHosts)),
     now,
     clocks,
     lateDays: config.lateDays,

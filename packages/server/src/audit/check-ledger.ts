@@ -45,7 +45,10 @@ const RULES: readonly { readonly kind: Difference['kind']; readonly text: string
           when 'release' then d.kind = 'held' and c.kind = 'grant'
           when 'settlement' then d.kind in ('held', 'grant', 'receivable') and c.kind = 'revenue'
           when 'settlement_reversal' then d.kind = 'revenue' and c.kind in ('grant', 'receivable')
-          when 'void_grant' then d.kind = 'grant' and c.kind in ('paid_in', 'promotion') end
+          when 'void_grant' then d.kind = 'grant' and c.kind in ('paid_in', 'promotion')
+          when 'top_up_requested' then d.kind = 'payment_due' and c.kind = 'top_up'
+          when 'top_up_paid' then d.kind = 'top_up' and c.kind = 'payment_due'
+          when 'top_up_failed' then d.kind = 'top_up' and c.kind = 'payment_due' end
         and d.currency = p.currency and c.currency = p.currency
         and coalesce(d.customer_id, p.customer_id) = p.customer_id
         and coalesce(c.customer_id, p.customer_id) = p.customer_id) is not true`,
@@ -87,6 +90,20 @@ const RULES: readonly { readonly kind: Difference['kind']; readonly text: string
     text: `select 'account ' || a.id as key, 'a grant' as expected, 'none' as found
       from account a where a.environment_id = $1 and a.kind = 'grant' and not exists (
         select from credit_grant g where g.environment_id = $1 and g.account_id = a.id)`,
+  },
+  {
+    // What is in flight is what is pending, and a paid top-up has its grant of the same amount.
+    kind: 'grant',
+    text: `select 'account ' || a.id as key, coalesce(t.amount, 0)::text as expected, a.balance::text as found
+      from account a left join (select customer_id, currency, sum(amount) as amount from top_up
+        where environment_id = $1 and status = 'pending' group by 1, 2) t
+        on t.customer_id = a.customer_id and t.currency = a.currency
+      where a.environment_id = $1 and a.kind = 'top_up' and a.balance is distinct from coalesce(t.amount, 0)
+      union all
+      select 'top-up ' || t.id, t.amount::text, coalesce(g.amount::text, 'no grant')
+      from top_up t left join credit_grant g
+        on g.environment_id = $1 and g.account_id = t.grant_id and g.top_up_id = t.id and g.wallet = t.wallet
+      where t.environment_id = $1 and t.status = 'paid' and g.amount is distinct from t.amount`,
   },
   {
     // A line of a subscription's period is posted with it; only usage was posted with its events.

@@ -7,7 +7,9 @@ import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerGovernRoutes } from '../govern/index.ts';
 import { registerComputeRoutes } from '../deployments/index.ts';
 import { registerEstimateRoute } from '../estimate/index.ts';
+import { registerHandoffRoutes } from '../handoff/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
+import { registerPoliciesRoutes } from '../policies/index.ts';
 import { registerQualityRoutes } from '../quality/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
@@ -54,6 +56,8 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerEstimateRoute(app, services);
   registerReportRoutes(app, services);
   registerQualityRoutes(app, services);
+  registerPoliciesRoutes(app, services);
+  registerHandoffRoutes(app, services);
   registerAccessRoutes(app, services);
   registerAuditRoutes(app, services);
   registerReference(app, services);

@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import type { KeyVerifier, Principal, RateLimiter, Scope } from './keys.ts';
 import { refuse, ProblemError } from './problem.ts';
+import type { Outbound } from '../outbound/index.ts';
 import type { Database } from '../store/database.ts';
 import type { HoldDesk } from '../govern/index.ts';
 import type { EnvironmentClocks } from '../store/environment-clock.ts';
@@ -20,6 +21,7 @@ export type AppServices = {
   readonly keys: KeyVerifier;
   readonly rateLimiter: RateLimiter;
   readonly metrics: ServerMetrics;
+  readonly outbound: Outbound;
   /** The machine's clock, microseconds since 1970. */
   readonly now: () => number;
   /** The time of an environment: a sandbox may have stopped its clock. */

@@ -16,6 +16,7 @@ export const SCOPES = [
   'holds:write',
   'catalog:read',
   'catalog:write',
+  'webhooks:write',
   'keys:write',
   'audit:read',
 ] as const;
@@ -31,6 +32,7 @@ const ROLE_SCOPES: Readonly<Record<Role, readonly Scope[]>> = {
     'catalog:read',
     'catalog:write',
     'events:void',
+    'webhooks:write',
     'audit:read',
   ],
   read: ['usage:read', 'billing:read', 'catalog:read'],

@@ -25,6 +25,8 @@ export const TAGS = {
   Compute: 'Where models run, what was measured there, and how much work a request is.',
   Wallets: 'Grants, balances and the ledger.',
   Budgets: 'Limits, and holds: what may be spent, and what is set aside before it is.',
+  Policies: 'Rules that admit, warn, cap or refuse, and every decision they made.',
+  Webhooks: 'What Ergon tells your systems: endpoints, signatures and deliveries.',
   Access: 'Keys, environments and the audit log.',
   Service: 'Health, readiness, metrics.',
 } as const;

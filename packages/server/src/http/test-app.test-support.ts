@@ -5,6 +5,7 @@ import { GroupCommit } from '../record/group-commit.ts';
 import { recordServices } from '../record/services.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { EnvironmentClocks } from '../store/environment-clock.ts';
+import { addressGuard, createOutbound } from '../outbound/index.ts';
 import { bootstrapAdminKey } from './access/bootstrap-admin-key.ts';
 import { createApp } from './app.ts';
 import type { AppServices } from './context.ts';
@@ -119,6 +120,7 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),
+    outbound: createOutbound(addressGuard(['127.0.0.1', 'localhost'])),
     now,
     clocks,
     lateDays: 35,

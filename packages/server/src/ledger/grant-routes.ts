@@ -110,6 +110,7 @@ function registerCreateGrant(app: App, services: AppServices): void {
         expiresAt,
         eligibility: body.eligibility,
         idempotencyKey,
+        costBasis: body.cost_basis && { amount: String(body.cost_basis.amount), currency: body.cost_basis.currency },
       });
       const answer = grantOf(grant, now);
       await recordAction(client, {

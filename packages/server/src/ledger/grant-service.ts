@@ -21,6 +21,10 @@ export type NewGrant = {
   readonly expiresAt: number | null;
   readonly eligibility: Eligibility;
   readonly idempotencyKey: string | undefined;
+  /** What all of it cost in money, where somebody paid another unit for it. */
+  readonly costBasis?: { readonly amount: string; readonly currency: string } | undefined;
+  /** The top-up that paid for it: at most one grant each. */
+  readonly topUpId?: string | undefined;
 };
 
 /** What pays for a grant: the customer's payment, or a gift of the house. */
@@ -42,8 +46,8 @@ export async function createGrant(client: Client, grant: NewGrant): Promise<Gran
   if (accountId === undefined) throw new Error('the account of the grant was not created');
   await client.query(
     `insert into credit_grant (environment_id, account_id, customer_id, wallet, currency, amount, kind, priority, effective_at,
-       expires_at, eligibility, idempotency_key)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12)`,
+       expires_at, eligibility, idempotency_key, cost_basis_amount, cost_basis_currency, top_up_id)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12, $13, $14, $15)`,
     [
       environmentId,
       accountId,
@@ -57,6 +61,9 @@ export async function createGrant(client: Client, grant: NewGrant): Promise<Gran
       grant.expiresAt === null ? null : formatInstant(grant.expiresAt),
       JSON.stringify(grant.eligibility),
       grant.idempotencyKey ?? null,
+      grant.costBasis?.amount ?? null,
+      grant.costBasis?.currency ?? null,
+      grant.topUpId ?? null,
     ],
   );
   await insertPosting(client, {

@@ -1,6 +1,6 @@
 import type { Queryable } from '../store/database.ts';
 
-type HouseAccount = 'paid_in' | 'promotion' | 'breakage' | 'revenue';
+type HouseAccount = 'paid_in' | 'promotion' | 'breakage' | 'revenue' | 'payment_due';
 
 /** One of the environment's own accounts, created when first needed, in the caller's transaction. */
 export async function houseAccountIn(
@@ -34,11 +34,35 @@ async function findHouseAccount(
   return result.rows[0]?.id;
 }
 
-/** A posting that is no usage: a grant comes, ends or is voided. */
+/** Adds to the customer's account of top-ups in flight, created when first needed; its floor is zero. @returns its id. */
+export async function topUpAccountIn(
+  db: Queryable,
+  environmentId: number,
+  customerId: bigint,
+  currency: string,
+  change: string,
+): Promise<bigint> {
+  const target = [environmentId, customerId, currency];
+  await db.query(
+    `insert into account (environment_id, kind, customer_id, currency, balance) values ($1, 'top_up', $2, $3, 0)
+     on conflict do nothing`,
+    target,
+  );
+  const result = await db.query<{ id: bigint }>(
+    `update account set balance = balance + $4 where environment_id = $1 and customer_id = $2 and currency = $3
+     and kind = 'top_up' returning id`,
+    [...target, change],
+  );
+  const id = result.rows[0]?.id;
+  if (id === undefined) throw new Error('the account of top-ups in flight was not created');
+  return id;
+}
+
+/** A posting that is no usage: a grant comes, ends or is voided; a top-up is in flight or no more. */
 export type GrantPosting = {
   readonly environmentId: number;
   readonly customerId: bigint;
-  readonly kind: 'grant' | 'expiry' | 'void_grant';
+  readonly kind: 'grant' | 'expiry' | 'void_grant' | 'top_up_requested' | 'top_up_paid' | 'top_up_failed';
   readonly debitAccountId: bigint | string;
   readonly creditAccountId: bigint | string;
   readonly currency: string;

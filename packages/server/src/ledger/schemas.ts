@@ -42,6 +42,9 @@ export const grantBody = z
       .openapi({ description: 'Lowest burns first; none last' }),
     effective_at: instantInput.nullish().openapi({ description: 'Default: now' }),
     expires_at: instantInput.nullish(),
+    cost_basis: z.strictObject({ amount: amountInput, currency: currencyCode }).optional().openapi({
+      description: 'What all of it cost in money, where somebody paid another unit for it: credits, a discount',
+    }),
     eligibility: eligibility.default({}).openapi({
       description: 'What it may pay for: usage of one of the features, meters and models; a model may end in *',
     }),
@@ -61,6 +64,8 @@ export const grantAnswer = z
     effective_at: instantOutput,
     expires_at: instantOutput.nullable(),
     voided_at: instantOutput.nullable(),
+    cost_basis: z.strictObject({ amount: decimalOutput, currency: z.string() }).nullable(),
+    top_up: z.string().nullable().openapi({ description: 'The top-up that paid for it' }),
     eligibility,
     created_at: instantOutput,
   })
@@ -85,6 +90,20 @@ export const walletSummary = z.strictObject(walletFields).openapi('WalletSummary
 export const walletAnswer = z
   .strictObject({
     ...walletFields,
+    incoming: decimalOutput.openapi({ description: 'Pending top-ups; nothing of it can be spent yet' }),
+    value: z
+      .strictObject({ available: decimalOutput, currency: z.string(), rate: decimalOutput })
+      .nullable()
+      .openapi({ description: 'Of a credit wallet whose unit has a rate: what is available, in money' }),
+    forecast: z.strictObject({
+      burn_per_hour: decimalOutput.openapi({
+        description:
+          'Charged an hour in this currency, over the observed hours: the last 24, or since the wallet was made',
+      }),
+      observed_hours: decimalOutput,
+      hours_left: decimalOutput.nullable().openapi({ description: 'Null when nothing is burnt' }),
+      empty_at: instantOutput.nullable(),
+    }),
     grants: z.array(grantAnswer).openapi({
       description: `Those that hold something first, in the order they burn; at most ${LIMITS.pageSizeMax}`,
     }),
@@ -95,7 +114,12 @@ export const entryAnswer = z
   .strictObject({
     id: z.string(),
     posted_at: instantOutput,
-    kind: z.enum(['grant', 'usage', 'reversal', 'expiry', 'void_grant', 'subscription', 'subscription_credit']),
+    kind: z.enum([
+      ...(['grant', 'usage', 'reversal', 'expiry', 'void_grant'] as const),
+      ...(['hold', 'release', 'settlement', 'settlement_reversal'] as const),
+      ...(['subscription', 'subscription_credit'] as const),
+      ...(['top_up_requested', 'top_up_paid', 'top_up_failed'] as const),
+    ]),
     debit_account: z.string().openapi({ description: '`kind:id`', example: 'grant:17' }),
     credit_account: z.string().openapi({ example: 'revenue:3' }),
     amount: decimalOutput,
@@ -137,6 +161,11 @@ export function grantOf(row: GrantRow, now: number): z.infer<typeof grantAnswer>
     effective_at: instantText(row.effective_at),
     expires_at: instantOrNull(row.expires_at),
     voided_at: instantOrNull(row.voided_at),
+    cost_basis:
+      row.cost_basis_amount === null || row.cost_basis_currency === null
+        ? null
+        : { amount: decimalText(row.cost_basis_amount), currency: row.cost_basis_currency },
+    top_up: row.top_up_id,
     eligibility: {
       ...(row.eligibility.features !== undefined && { features: [...row.eligibility.features] }),
       ...(row.eligibility.meters !== undefined && { meters: [...row.eligibility.meters] }),

@@ -1,5 +1,6 @@
+import { decimal, multiply, roundAmount, toText } from '@ergon/exact';
 import { findCustomer, findOrCreateCustomer } from '../catalog/index.ts';
-import { formatInstant } from '../event/instant.ts';
+import { formatInstant, microsFromPostgres } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { cursorAfter, cursorNumber, page } from '../http/cursor.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';
@@ -8,10 +9,13 @@ import { pageOf, pageQuery } from '../http/wire.ts';
 import { LIMITS } from '../limits.ts';
 import { recordAction } from '../store/audit-log.ts';
 import type { Queryable } from '../store/database.ts';
+import { burnRate, forecastOf } from './burn-rate.ts';
+import { findCreditUnit } from './credit-unit-store.ts';
 import { describeEntry, meterNames } from './describe-entry.ts';
 import { listEntries } from './posting-store.ts';
 import {
   customerParams,
+  decimalText,
   entryAnswer,
   grantOf,
   walletAnswer,
@@ -20,7 +24,8 @@ import {
   walletParams,
   walletSummary,
 } from './schemas.ts';
-import { ensureWallet, listWallets, readWallet, walletCurrency } from './wallet-store.ts';
+import { incomingOf } from './top-up-store.ts';
+import { ensureWallet, listWallets, readWallet, type WalletRow, walletCurrency } from './wallet-store.ts';
 
 const tag = 'Wallets';
 
@@ -156,7 +161,30 @@ async function walletNow(
     grantsMax: LIMITS.pageSizeMax,
   });
   if (row === undefined) throw noWallet(at.wallet);
-  return { ...walletOf(row), grants: row.grants.map((grant) => grantOf(grant, now)) };
+  const { environmentId, customerId } = at;
+  const since = microsFromPostgres(row.created_at);
+  const rate = await burnRate(db, { environmentId, customerId, currency: row.currency, since }, now);
+  const forecast = forecastOf(decimal(row.available), rate, now);
+  return {
+    ...walletOf(row),
+    incoming: decimalText(await incomingOf(db, at)),
+    value: await valueOf(db, environmentId, row),
+    forecast: {
+      burn_per_hour: forecast.burnPerHour,
+      observed_hours: forecast.observedHours,
+      hours_left: forecast.hoursLeft,
+      empty_at: forecast.emptyAt === null ? null : formatInstant(forecast.emptyAt),
+    },
+    grants: row.grants.map((grant) => grantOf(grant, now)),
+  };
+}
+
+/** What a credit wallet's available amount is worth in money. */
+async function valueOf(db: Queryable, environmentId: number, row: WalletRow) {
+  const unit = row.currency.startsWith('credit:') ? await findCreditUnit(db, environmentId, row.currency) : undefined;
+  if (unit === undefined) return null;
+  const available = toText(roundAmount(multiply(decimal(row.available), decimal(unit.rate))));
+  return { available, currency: unit.currency, rate: decimalText(unit.rate) };
 }
 
 /** The customer's number, or the problem that it is not there (or not in this environment). */

@@ -26,11 +26,15 @@ export type GrantRow = {
   voided_at: string | null;
   eligibility: Eligibility;
   created_at: string;
+  cost_basis_amount: string | null;
+  cost_basis_currency: string | null;
+  top_up_id: string | null;
 };
 
 const GRANT_COLUMNS = `g.account_id::text as id, g.wallet, g.currency, g.amount::text as amount, a.balance::text as balance, g.kind,
   g.priority, g.effective_at::text as effective_at, g.expires_at::text as expires_at, g.voided_at::text as voided_at,
-  g.eligibility, g.created_at::text as created_at`;
+  g.eligibility, g.created_at::text as created_at, g.cost_basis_amount::text as cost_basis_amount, g.cost_basis_currency,
+  g.top_up_id::text as top_up_id`;
 
 const GRANTS_WITH_BALANCE = `credit_grant g join account a on a.environment_id = g.environment_id and a.id = g.account_id`;
 
@@ -41,7 +45,7 @@ const HELD = `(select coalesce(sum((f ->> 1)::numeric), 0) from hold h cross joi
       and g.wallet = w.key)`;
 
 /** Sums of a wallet `w` at the instant $3. One statement, one snapshot. */
-const WALLET_COLUMNS = `w.key, w.currency, w.created_at, ${HELD} as held,
+export const WALLET_COLUMNS = `w.key, w.currency, w.created_at, ${HELD} as held,
   ${HELD} + (select coalesce(sum(a.balance), 0) from ${GRANTS_WITH_BALANCE}
     where g.environment_id = w.environment_id and g.customer_id = w.customer_id and g.wallet = w.key) as posted,
   (select coalesce(sum(a.balance), 0) from ${GRANTS_WITH_BALANCE}

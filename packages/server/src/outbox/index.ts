@@ -1,0 +1,2 @@
+export { enqueue, type OutboxEvent } from './enqueue.ts';
+export { OUTBOX_EVENT_TYPES, type OutboxEventType } from './event-types.ts';

@@ -1,0 +1,10 @@
+import type { AppServices } from '../http/context.ts';
+import type { App } from '../http/operation.ts';
+import { registerDecisionRoutes } from './decision-routes.ts';
+import { registerPolicyRoutes } from './policy-routes.ts';
+
+/** Policies, and what they decided. */
+export function registerPoliciesRoutes(app: App, services: AppServices): void {
+  registerPolicyRoutes(app, services);
+  registerDecisionRoutes(app, services);
+}
