@@ -13,6 +13,8 @@ import { addDataQualityCommand } from './commands/data-quality.ts';
 import { addPriceCommands } from './commands/prices.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServerCommands } from './commands/server.ts';
+import { addPlanCommands } from './commands/plans.ts';
+import { addSubscriptionCommands } from './commands/subscriptions.ts';
 import { addUsageCommand } from './commands/usage.ts';
 import { addPolicyCommands } from './commands/policies.ts';
 import { addTopUpCommands } from './commands/top-ups.ts';
@@ -79,6 +81,8 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCo
   addWebhookCommands(program, context);
   addPolicyCommands(program, context);
   addCatalogCommands(program, context);
+  addPlanCommands(program, context);
+  addSubscriptionCommands(program, context);
   addPriceCommands(program, context);
   addKeyCommands(program, context);
   addComputeCommands(program, context);
