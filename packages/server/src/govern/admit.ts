@@ -1,4 +1,4 @@
-import { toText } from '@ergon/exact';
+import { decimal, toText } from '@ergon/exact';
 import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
 import { resolveCustomers } from '../catalog/customers.ts';
 import type { AppServices } from '../http/context.ts';
@@ -140,8 +140,8 @@ function exceeded(
       scope,
       measure: one.measure,
       ...(one.limit !== undefined && { limit: one.limit }),
-      ...(one.committed !== undefined && { committed: one.committed }),
-      held: one.held ?? '0',
+      ...(one.committed !== undefined && { committed: exactText(one.committed) }),
+      held: exactText(one.held ?? '0'),
       available: toText(availableOf(one)),
       asked: one.asked,
     };
@@ -153,4 +153,9 @@ function exceeded(
     detail: `${name} has ${first?.available ?? '0'} left of ${first?.measure ?? ''}, and the hold asks ${first?.asked ?? ''}`,
     members: { ...first, fits: fits === undefined ? null : { max_output_tokens: fits }, refused_by: scopes },
   });
+}
+
+/** The database keeps the zeros that sums leave behind the point. */
+function exactText(value: string): string {
+  return toText(decimal(value));
 }
