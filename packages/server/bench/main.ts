@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { type FlopsResult, flopsBench } from './flops-bench.ts';
 import { type IdentitiesResult, identitiesBench } from './identities-bench.ts';
 import { type HoldsResult, holdsBench } from './holds-bench.ts';
 import { type BenchOptions, type IngestResult, ingestBench, type Shape } from './ingest-bench.ts';
@@ -9,7 +10,7 @@ import { startGenerator } from './support/rig.ts';
 import { tmpdir } from 'node:os';
 
 /** `npm run bench`: docs/benchmarks.md says what it measures and how to read it. */
-const SERVICE_SCENARIOS = ['ingest', 'replicas', 'identities', 'holds'];
+const SERVICE_SCENARIOS = ['ingest', 'flops', 'replicas', 'identities', 'holds'];
 const SCENARIOS = [...PURE_SCENARIOS, ...SERVICE_SCENARIOS];
 const USAGE = `npm run bench -- [scenario ...] [options]
   ${SCENARIOS.join(', ')}: which to run (default all)
@@ -76,6 +77,7 @@ const results: {
   machine: typeof host;
   fdatasyncMs: number;
   ingest?: IngestResult;
+  flops?: FlopsResult;
   replicas?: ReplicasResult[];
   identities?: IdentitiesResult;
   holds?: HoldsResult;
@@ -84,6 +86,10 @@ const differences: string[] = [];
 if (scenarios.has('ingest')) {
   results.ingest = await ingestBench(options, generator);
   differences.push(...results.ingest.differences);
+}
+if (scenarios.has('flops')) {
+  results.flops = await flopsBench(options, generator);
+  differences.push(...results.flops.differences);
 }
 if (scenarios.has('replicas')) {
   results.replicas = await replicasBench(options, generator);

@@ -41,7 +41,7 @@ export async function admit(
   for (let clamps = 0; ; ) {
     const catalog = await services.record.catalog(environmentId);
     const customer = await customerOf(services, catalog, body.customer);
-    const at = services.now();
+    const at = services.clocks.now(environmentId);
     const prepared = prepareHold(asked.body, asked.amounts, customer, subject, catalog.budgets, {
       at,
       applyMax: LIMITS.budgetsApplyMax,
