@@ -8,11 +8,11 @@ import type { CompiledBudget } from './compile-budget.ts';
 import { availableOf, largestOutput, type Refusal } from './fits.ts';
 import { budgetOf } from './hold-desk.ts';
 import { amountsOf, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
-import { runPath } from './hold-store.ts';
+import { type HoldRow, runPath } from './hold-store.ts';
 import type { HoldBody } from './schemas.ts';
 
 export type Admission = {
-  readonly isRepeated: boolean;
+  readonly hold: HoldRow;
   readonly flags: readonly string[];
   /** The output bound that was admitted, where the hold has one. */
   readonly maxOutputTokens: number | undefined;
@@ -67,9 +67,10 @@ export async function admit(
           detail: `the hold ${body.id} stands for another body; holds are named once`,
         });
       case 'held':
+      case 'changed':
       case 'repeated':
         return {
-          isRepeated: outcome.outcome === 'repeated',
+          hold: outcome.hold,
           flags: prepared.flags,
           maxOutputTokens: asked.body.output?.max_tokens,
           isClamped: asked.body !== body,
