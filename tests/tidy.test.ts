@@ -32,14 +32,25 @@ const GROUP: Readonly<Record<string, number>> = {
  */
 const FACES: Readonly<Record<string, readonly string[]>> = {
   capture: ['ingest'],
-  catalog: ['billing-month', 'built-in-meters', 'custom-meter', 'customers', 'revision', 'snapshot'],
+  catalog: [
+    'billing-month',
+    'billing-period',
+    'billing-terms',
+    'built-in-meters',
+    'custom-meter',
+    'customers',
+    'revision',
+    'snapshot',
+  ],
   // The record asks budgets and holds in its own transaction.
   govern: ['budget-store', 'compile-budget', 'count-spending', 'hold-store', 'schemas', 'take-holds'],
+  // The snapshot loads them, the record counts by them.
+  deployments: ['deployments', 'load-deployments', 'measure-work'],
   ledger: ['burn'],
   // The record's own shapes are read back by report, and recomputed by audit.
   record: [
     ...['group-commit', 'record-services', 'services', 'types'],
-    ...['blocks', 'encode-rating', 'prepare', 'read-events', 'void'],
+    ...['blocks', 'encode-rating', 'prepare', 'preview-charge', 'read-events', 'void'],
     ...[
       'account-store',
       'accumulate',

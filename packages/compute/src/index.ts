@@ -60,7 +60,7 @@ export {
   inferFlopsPerToken,
   inferParametersTouched,
 } from './closed-model.ts';
-export { COMPUTE_UNIT, computeUnits } from './compute-units.ts';
+export { COMPUTE_UNIT, computeUnits, computeUnitStep } from './compute-units.ts';
 export { type CostInterval, costOf, type DevicePrice } from './cost.ts';
 export { busyPower, type EnergyBoundary, type EnergyEstimate, type EnergySite, energyOf } from './energy.ts';
 export {

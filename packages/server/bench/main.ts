@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { type FlopsResult, flopsBench } from './flops-bench.ts';
 import { type IdentitiesResult, identitiesBench } from './identities-bench.ts';
 import { type BenchOptions, type IngestResult, ingestBench, type Shape } from './ingest-bench.ts';
 import { PURE_SCENARIOS, runPureBench } from './pure-benches.ts';
@@ -8,7 +9,7 @@ import { startGenerator } from './support/rig.ts';
 import { tmpdir } from 'node:os';
 
 /** `npm run bench`: docs/benchmarks.md says what it measures and how to read it. */
-const SERVICE_SCENARIOS = ['ingest', 'replicas', 'identities'];
+const SERVICE_SCENARIOS = ['ingest', 'flops', 'replicas', 'identities'];
 const SCENARIOS = [...PURE_SCENARIOS, ...SERVICE_SCENARIOS];
 const USAGE = `npm run bench -- [scenario ...] [options]
   ${SCENARIOS.join(', ')}: which to run (default all)
@@ -75,6 +76,7 @@ const results: {
   machine: typeof host;
   fdatasyncMs: number;
   ingest?: IngestResult;
+  flops?: FlopsResult;
   replicas?: ReplicasResult[];
   identities?: IdentitiesResult;
 } = { machine: host, fdatasyncMs: fdatasync };
@@ -82,6 +84,10 @@ const differences: string[] = [];
 if (scenarios.has('ingest')) {
   results.ingest = await ingestBench(options, generator);
   differences.push(...results.ingest.differences);
+}
+if (scenarios.has('flops')) {
+  results.flops = await flopsBench(options, generator);
+  differences.push(...results.flops.differences);
 }
 if (scenarios.has('replicas')) {
   results.replicas = await replicasBench(options, generator);

@@ -44,6 +44,28 @@ export const LIMITS = {
   smallBodyBytesMax: 1024 * 1024,
   /** Custom meters of an environment: each is asked about every event. */
   metersMax: 200,
+  /** Deployments of an environment: their versions are compiled into every process. */
+  deploymentsMax: 1_000,
+  /** Model names one deployment answers for. */
+  deploymentNamesMax: 50,
+  /** Versions of one deployment. */
+  deploymentVersionsMax: 1_000,
+  /** Observations in one request. */
+  observationsMax: 1_000,
+  /** Latest observations of a deployment that its calibration is folded from: enough for conformal ranks. */
+  observationsFoldedMax: 200,
+  /** Longest window of one capacity answer: usage is read by the minute. */
+  capacityDaysMax: 92,
+  /** Reported busy spans that one capacity answer reads. */
+  busySpansMax: 150_000,
+  /** Requests in one measured step. */
+  stepPartsMax: 4_096,
+  /** Tokens of one call whose work is counted: ten times the longest context sold. More is a sum of calls, not a call. */
+  requestTokensMax: 10_000_000,
+  /** Tokens of one training sequence where the event does not say. */
+  trainingLengthDefault: 2_048,
+  /** Layers of a user's model configuration: eight times the deepest published. */
+  modelLayersMax: 1_024,
   /** Model aliases of an environment, and versions of its own provider prices: all are in memory beside the catalog. */
   modelAliasesMax: 1_000,
   priceOverrideVersionsMax: 5_000,
@@ -85,4 +107,10 @@ export const LIMITS = {
   replayDecisionsMax: 1_000,
   /** Watched wallets one round of the job reads at a time. */
   watchedAtOnce: 500,
+  /** Fees, allowances or entitlements of one plan or add-on: each is looked at whenever a period opens or closes. */
+  planPartsMax: 100,
+  /** Phases, add-ons and coupons of one subscription, and subscriptions and overrides of one customer: ingest reads them whole. */
+  termsMax: 100,
+  /** Periods that one move of a sandbox's clock closes before it answers; the job closes the rest. */
+  clockPeriodsMax: 2_000,
 } as const;

@@ -14,12 +14,14 @@ import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
 import { expireGrants, watchWallets } from './ledger/index.ts';
 import { addressGuard, createOutbound } from './outbound/index.ts';
+import { advanceDue } from './billing/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { costSource } from './record/cost-source.ts';
 import { GroupCommit } from './record/group-commit.ts';
 import { forgetFindings } from './quality/index.ts';
 import { recordServices } from './record/services.ts';
 import { type Database, openDatabase } from './store/database.ts';
+import { EnvironmentClocks } from './store/environment-clock.ts';
 import { latestMigration, migrate } from './store/migrate.ts';
 import { providePostgres } from './store/provide-postgres.ts';
 
@@ -68,6 +70,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
     const [prices] = await Promise.all([loadProviderPrices(), prepareDatabase(database)]);
     const newAdminKey = await ensureAdminKey(database, config.dataDir, config.apiKey);
     const services = wire(config, database, prices, options.now ?? systemMicros, log);
+    await services.clocks.refresh(database.pool);
     const app = createApp(services);
     const jobs = startJobs(backgroundJobs(services), (name, error) =>
       log.warn({ err: error, job: name }, 'a job failed'),
@@ -94,7 +97,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   }
 }
 
-function backgroundJobs({ database, record, holds, outbound, now }: AppServices): Job[] {
+function backgroundJobs({ database, record, holds, outbound, now, clocks, logError }: AppServices): Job[] {
   return [
     {
       name: 'identity generations',
@@ -105,6 +108,12 @@ function backgroundJobs({ database, record, holds, outbound, now }: AppServices)
       },
     },
     { name: 'hold expiry', everyMs: 1_000, run: () => expireHolds(database, holds, now()) },
+    { name: 'sandbox clocks', everyMs: 1_000, run: () => clocks.refresh(database.pool) },
+    {
+      name: 'billing periods',
+      everyMs: 5_000,
+      run: () => advanceDue(database, now(), (error) => logError(error, 'billing periods')),
+    },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
     { name: 'watched wallets', everyMs: 1_000, run: () => watchWallets(database, now()) },
     { name: 'webhooks', everyMs: 1_000, run: () => deliverWebhooks({ database, outbound, now }) },
@@ -131,9 +140,10 @@ function wire(
 ): AppServices {
   const metrics = serverMetrics();
   const record = recordServices(database, costSource(prices));
+  const clocks = new EnvironmentClocks(now);
   const groupCommit = new GroupCommit(database, record, {
     lanes: config.lanes,
-    now,
+    now: (environmentId) => clocks.now(environmentId),
     onGroup: (events, _requests, seconds) => {
       metrics.groupEvents.observe(events);
       metrics.groupSeconds.observe(seconds);
@@ -146,7 +156,7 @@ function wire(
   return {
     database,
     groupCommit,
-    holds: new HoldDesk(database, now),
+    holds: new HoldDesk(database, (environmentId) => clocks.now(environmentId)),
     record,
     prices,
     keys: new KeyVerifier(database, now),
@@ -155,6 +165,7 @@ function wire(
     outbound: createOutbound(addressGuard(config.webhookPrivateHosts)),
     policies: new Map(),
     now,
+    clocks,
     lateDays: config.lateDays,
     version: VERSION,
     readiness: () => readiness(database),

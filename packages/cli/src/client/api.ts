@@ -2,12 +2,14 @@ import type { Client, Query } from './client.ts';
 import { RETRY_IMPORT, RETRY_INTERACTIVE } from './retry.ts';
 import type {
   AuditReport,
+  Budget,
   CreatedKey,
   Customer,
   Deployment,
   EventExplanation,
   EventSummary,
   Grant,
+  Hold,
   IngestReport,
   Key,
   LedgerEntry,
@@ -52,6 +54,14 @@ export type Api = WatchApi & {
   readonly getWallet: (customer: string, wallet: string) => Promise<Wallet>;
   readonly createGrant: (customer: string, wallet: string, grant: unknown, idempotencyKey: string) => Promise<Grant>;
   readonly listEntries: (customer: string, wallet: string, query: Query) => Promise<Page<LedgerEntry>>;
+  readonly listBudgets: (query: Query) => Promise<Page<Budget>>;
+  readonly getBudget: (key: string) => Promise<Budget>;
+  readonly putBudget: (budget: unknown) => Promise<Budget>;
+  readonly endBudget: (key: string) => Promise<void>;
+  readonly createHold: (hold: unknown) => Promise<Hold>;
+  readonly getHold: (id: string) => Promise<Hold>;
+  readonly settleHold: (id: string, settlement: unknown) => Promise<Hold>;
+  readonly releaseHold: (id: string) => Promise<Hold>;
   readonly getRun: (id: string) => Promise<Run>;
   readonly listRateCards: () => Promise<Page<RateCard>>;
   readonly getRateCard: (key: string) => Promise<RateCard>;
@@ -104,6 +114,16 @@ export function createApi(client: Client): Api {
         headers: { 'idempotency-key': idempotencyKey },
       }),
     listEntries: (customer, wallet, query) => call('GET', `${walletPath(customer, wallet)}/entries`, { query }),
+    listBudgets: (query) => call('GET', '/v1/budgets', { query }),
+    getBudget: (key) => call('GET', `/v1/budgets/${seg(key)}`, {}),
+    putBudget: (budget) => call('POST', '/v1/budgets', { json: budget }),
+    endBudget: async (key) => {
+      await client.request('DELETE', `/v1/budgets/${seg(key)}`, { retry: RETRY_INTERACTIVE });
+    },
+    createHold: (hold) => call('POST', '/v1/holds', { json: hold }),
+    getHold: (id) => call('GET', `/v1/holds/${seg(id)}`, {}),
+    settleHold: (id, settlement) => call('POST', `/v1/holds/${seg(id)}/settle`, { json: settlement }),
+    releaseHold: (id) => call('POST', `/v1/holds/${seg(id)}/release`, {}),
     getRun: (id) => call('GET', `/v1/runs/${seg(id)}`, {}),
     listRateCards: () => call('GET', '/v1/rate_cards', WHOLE_LIST),
     getRateCard: (key) => call('GET', `/v1/rate_cards/${seg(key)}`, {}),

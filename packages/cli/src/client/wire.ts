@@ -266,3 +266,35 @@ export type Deployment = {
   } | null;
   readonly drift: { readonly alarm: boolean; readonly recent: number; readonly outside: number };
 };
+
+export type Budget = {
+  readonly key: string;
+  readonly scope: { readonly tags?: Readonly<Record<string, string>> } & Readonly<Record<string, unknown>>;
+  readonly per: readonly string[];
+  readonly unit: string;
+  readonly measure?: string;
+  readonly window: string;
+  readonly time_zone: string;
+  readonly limit: string;
+  readonly mode: string;
+  readonly on_exceed: string;
+  readonly thresholds: readonly string[];
+  readonly counters: readonly {
+    readonly member: Readonly<Record<string, string>>;
+    readonly window_start: string;
+    readonly committed: string;
+    readonly held: string;
+    readonly available: string;
+  }[];
+};
+
+export type Hold = {
+  readonly id: string;
+  readonly status: string;
+  readonly currency: string | null;
+  readonly amounts: Readonly<Record<string, string>>;
+  readonly settled: Readonly<Record<string, string>> | null;
+  readonly late: boolean;
+  readonly scopes: readonly { readonly kind: string; readonly key: string }[];
+  readonly expires_at: string;
+};

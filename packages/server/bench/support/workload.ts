@@ -4,7 +4,7 @@
  * them back from anybody.
  */
 export const CUSTOMERS = 1_000;
-const MODELS = ['gpt-5-mini', 'gpt-5', 'gpt-5-nano', 'o3', 'o4-mini'] as const;
+export const MODELS = ['gpt-5-mini', 'gpt-5', 'gpt-5-nano', 'o3', 'o4-mini'] as const;
 const FEATURES = ['chat', 'search', 'agent'] as const;
 const USERS = 50;
 const TEAMS = 5;

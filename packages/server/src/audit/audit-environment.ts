@@ -144,7 +144,7 @@ class Pass {
     const runId = origin.event.data.run_id;
     if (typeof runId === 'string' && hasRun(this.#part, runId)) foldRun(this.#expected, one, runId);
     if (!hasCustomer(this.#part, one.rating.customer ?? NOBODY)) return;
-    const counted = prepareEvent(origin.event, this.#catalog.snapshot, origin.rating.model);
+    const counted = prepareEvent(origin.event, this.#catalog.snapshot, origin.rating);
     foldUsage(this.#expected, one, counted, this.#sets);
     foldContributions(this.#expected, one, counted, this.#catalog, this.#sets);
     foldCharges(this.#expected, one, counted, this.#catalog, this.#differences);

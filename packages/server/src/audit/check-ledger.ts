@@ -43,6 +43,8 @@ const RULES: readonly { readonly kind: Difference['kind']; readonly text: string
           when 'release' then d.kind = 'held' and c.kind = 'grant'
           when 'settlement' then d.kind in ('held', 'grant', 'receivable') and c.kind = 'revenue'
           when 'settlement_reversal' then d.kind = 'revenue' and c.kind in ('grant', 'receivable')
+          when 'subscription' then d.kind = 'receivable' and c.kind = 'revenue'
+          when 'subscription_credit' then d.kind = 'revenue' and c.kind = 'customer_credit'
           when 'void_grant' then d.kind = 'grant' and c.kind in ('paid_in', 'promotion')
           when 'top_up_requested' then d.kind = 'payment_due' and c.kind = 'top_up'
           when 'top_up_paid' then d.kind = 'top_up' and c.kind = 'payment_due'

@@ -15,6 +15,10 @@ function counter(key: string, unit: string): BuiltInMeter {
   return { key, unit, column: key, isDecimal: false };
 }
 
+function decimalCounter(key: string, unit: string): BuiltInMeter {
+  return { key, unit, column: key, isDecimal: true };
+}
+
 export const TOKEN_METERS: readonly (BuiltInMeter & { readonly tokenClass: TokenClass })[] = TOKEN_CLASSES.map(
   (tokenClass) => ({
     ...counter(`${tokenClass}_tokens`, 'token'),
@@ -31,11 +35,17 @@ export const BUILT_IN_METERS: readonly BuiltInMeter[] = [
   counter('agent_actions', 'action'),
   counter('retrievals', 'query'),
   counter('documents', 'document'),
-  { key: 'pages', unit: 'page', column: 'pages', isDecimal: true },
+  decimalCounter('pages', 'page'),
   counter('web_searches', 'search'),
   counter('api_calls', 'call'),
-  { key: 'flops', unit: 'FLOP', column: 'flops', isDecimal: true },
-  { key: 'accelerator_seconds_reported', unit: 'second', column: 'accelerator_seconds_reported', isDecimal: true },
+  decimalCounter('flops', 'FLOP'),
+  decimalCounter('hbm_bytes', 'byte'),
+  decimalCounter('accelerator_seconds', 'second'),
+  decimalCounter('accelerator_seconds_allocated', 'second'),
+  decimalCounter('accelerator_seconds_reported', 'second'),
+  decimalCounter('compute_units', 'unit'),
+  // A deployment's own cost in USD: a meter, so that a card can charge it with a markup.
+  decimalCounter('physical_cost', 'USD'),
   { key: 'total_tokens', unit: 'token', column: null, isDecimal: false },
 ];
 
@@ -79,6 +89,8 @@ export const USAGE_DIMENSIONS = [
   'deployment',
   'accelerator',
   'kind',
+  // Bucket of the prompt's length, of calls whose work was counted.
+  'context_length',
   'currency',
 ] as const;
 

@@ -1,5 +1,6 @@
 import type { Queryable } from '../store/database.ts';
 import { textArray } from '../store/pg-arrays.ts';
+import type { BillingTerms } from './billing-terms.ts';
 
 /** What metering and rating need of a customer. */
 export type BilledCustomer = {
@@ -7,6 +8,8 @@ export type BilledCustomer = {
   readonly externalId: string;
   readonly timeZone: string;
   readonly rateCard: string | undefined;
+  /** Overrides and subscriptions; most customers have none. */
+  readonly terms: BillingTerms | undefined;
 };
 
 const CUSTOMERS_CACHED_MAX = 200_000;
@@ -28,7 +31,13 @@ export class CustomerCache {
   }
 }
 
-type Row = { id: bigint; external_id: string; time_zone: string; rate_card: string | null };
+type Row = {
+  id: bigint;
+  external_id: string;
+  time_zone: string;
+  rate_card: string | null;
+  terms: BillingTerms | null;
+};
 
 /** Finds customers by external id, creating provisional ones for names never seen (DESIGN section 9). */
 export async function resolveCustomers(
@@ -45,7 +54,7 @@ export async function resolveCustomers(
   });
   const found = db.query<Row>({
     name: 'find_customers',
-    text: 'select id, external_id, time_zone, rate_card from customer where environment_id = $1 and external_id = any($2::text[])',
+    text: 'select id, external_id, time_zone, rate_card, terms from customer where environment_id = $1 and external_id = any($2::text[])',
     values: [environmentId, textArray(sorted)],
   });
   const [, result] = await Promise.all([inserted, found]);
@@ -59,7 +68,7 @@ export async function customerById(
 ): Promise<BilledCustomer | undefined> {
   const result = await db.query<Row>({
     name: 'customer_by_id',
-    text: 'select id, external_id, time_zone, rate_card from customer where environment_id = $1 and id = $2::int8',
+    text: 'select id, external_id, time_zone, rate_card, terms from customer where environment_id = $1 and id = $2::int8',
     values: [environmentId, id],
   });
   return result.rows.map(billedCustomer)[0];
@@ -71,5 +80,6 @@ function billedCustomer(row: Row): BilledCustomer {
     externalId: row.external_id,
     timeZone: row.time_zone,
     rateCard: row.rate_card ?? undefined,
+    terms: row.terms ?? undefined,
   };
 }

@@ -16,6 +16,7 @@ import {
 } from '../http/wire.ts';
 import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
+import { clockOf } from '../store/environment-clock.ts';
 import { builtInMeter } from './built-in-meters.ts';
 import { listMeters } from './meter-store.ts';
 import { type CardVersionRow, findLatest, insertVersion, listLatest, listVersions } from './rate-card-store.ts';
@@ -140,13 +141,14 @@ function registerPublish(app: App, services: AppServices): void {
       const compiled = compileRateCard(spec);
       if (!compiled.ok) throw refuse('invalid_catalog', 'the rate card does not hold together', compiled.errors);
       await lockCatalog(client, environmentId);
+      const now = await clockOf(client, environmentId, services.now());
       await checkMeters(client, environmentId, spec);
       const latest = await findLatest(client, environmentId, key, spec);
       if (latest?.is_same === true && (wanted === undefined || isAt(latest, wanted))) return cardOf(latest);
       const row = await insertVersion(client, environmentId, {
         key,
         version: (latest?.version ?? 0) + 1,
-        effectiveFrom: effectiveFrom(wanted, latest !== undefined, services.now()),
+        effectiveFrom: effectiveFrom(wanted, latest !== undefined, now),
         spec,
       });
       await raiseRevision(client, environmentId);

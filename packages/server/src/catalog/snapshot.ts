@@ -1,5 +1,7 @@
 import { type CompiledRateCard, compileRateCard, rateCardSchema } from '@ergon/rating';
 import type { ModelResolver } from '@ergon/usage';
+import type { Deployments } from '../deployments/deployments.ts';
+import { loadDeployments } from '../deployments/load-deployments.ts';
 import { microsFromPostgres } from '../event/instant.ts';
 import { loadBudgets } from '../govern/budget-store.ts';
 import type { CompiledBudget } from '../govern/compile-budget.ts';
@@ -28,6 +30,8 @@ export type CatalogSnapshot = {
   readonly meters: readonly CompiledMeter[];
   /** Versions of each card, newest effective first; of two from one instant the later published comes first. */
   readonly cards: ReadonlyMap<string, readonly CardVersion[]>;
+  /** Where models run: events that name one are counted by it. */
+  readonly deployments: Deployments;
   /** Which model a reported name stands for: the operator's aliases, then the price library's names. */
   readonly resolveModel: ModelResolver;
   readonly modelAliases: ReadonlyMap<string, string>;
@@ -46,10 +50,7 @@ const LOCAL_TIME_MODELS = /"type":"time_of_day"|"window":"/;
 const compiledCards = new Map<number, CompiledRateCard>();
 
 export async function loadSnapshot(db: Queryable, environmentId: number): Promise<CatalogSnapshot> {
-  const revision = await db.query<{ catalog_revision: bigint }>(
-    'select catalog_revision from environment where id = $1',
-    [environmentId],
-  );
+  const revision = await catalogRevision(db, environmentId);
   const meters = await db.query<{ id: bigint; key: string; spec: unknown }>(
     'select id, key, spec from meter where environment_id = $1 and archived_at is null order by id',
     [environmentId],
@@ -75,10 +76,11 @@ export async function loadSnapshot(db: Queryable, environmentId: number): Promis
   const modelAliases = await loadModelAliases(db, environmentId);
   return {
     environmentId,
-    revision: revision.rows[0]?.catalog_revision ?? 0n,
+    revision,
     budgets: await loadBudgets(db, environmentId),
     meters: meters.rows.map((row) => compileMeter(Number(row.id), row.key, meterSchema.parse(row.spec))),
     cards: byKey,
+    deployments: await loadDeployments(db, environmentId),
     resolveModel: withAliases(await loadModelResolver(), modelAliases),
     modelAliases,
     priceOverrides: await loadPriceOverrides(db, environmentId),
@@ -93,6 +95,14 @@ function withAliases(resolve: ModelResolver, aliases: ReadonlyMap<string, string
     // What an operator names is the model, whether the library knows it or not.
     return { canonical: alias, ...resolve(alias), reported };
   };
+}
+
+export async function catalogRevision(db: Queryable, environmentId: number): Promise<bigint> {
+  const result = await db.query<{ catalog_revision: bigint }>(
+    'select catalog_revision from environment where id = $1',
+    [environmentId],
+  );
+  return result.rows[0]?.catalog_revision ?? 0n;
 }
 
 function compiled(id: number, spec: unknown): CompiledRateCard {

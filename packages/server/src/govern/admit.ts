@@ -50,7 +50,7 @@ export async function admit(
         asked = withOutputBound(body, amountsOf(body), bound);
     }
     const customer = await customerOf(services, catalog, body.customer);
-    const at = services.now();
+    const at = services.clocks.now(environmentId);
     const prepared = prepareHold(asked.body, asked.amounts, customer, subject, catalog.budgets, {
       at,
       applyMax: LIMITS.budgetsApplyMax,

@@ -49,7 +49,9 @@ export function registerBudgetRoutes(app: App, services: AppServices): void {
     },
     async ({ environmentId, query: { limit, cursor } }) => {
       const rows = await listBudgets(pool, environmentId, { after: cursorNumber('budgets', cursor), limit: limit + 1 });
-      const answers = await Promise.all(rows.map((row) => answerOf(pool, environmentId, row, services.now())));
+      const answers = await Promise.all(
+        rows.map((row) => answerOf(pool, environmentId, row, services.clocks.now(environmentId))),
+      );
       const byKey = new Map(answers.map((answer) => [answer.key, answer]));
       return page(
         rows,
@@ -76,7 +78,7 @@ export function registerBudgetRoutes(app: App, services: AppServices): void {
     async ({ environmentId, params: { key } }) => {
       const row = await findBudget(pool, environmentId, key);
       if (row === undefined) throw noBudget(key);
-      return answerOf(pool, environmentId, row, services.now());
+      return answerOf(pool, environmentId, row, services.clocks.now(environmentId));
     },
   );
   registerPost(app, services);
@@ -107,7 +109,7 @@ function registerPost(app: App, services: AppServices): void {
         if ((await countBudgets(client, environmentId)) >= LIMITS.budgetsMax) {
           throw refuse('conflict', `an environment has at most ${LIMITS.budgetsMax} budgets; delete one first`);
         }
-        await insertBudget(client, environmentId, body, formatInstant(services.now()));
+        await insertBudget(client, environmentId, body, formatInstant(services.clocks.now(environmentId)));
       } else {
         refuseOtherCount(budgetSpec.parse(known.spec), body);
         await replaceSpec(client, environmentId, known.id, body);
@@ -122,7 +124,7 @@ function registerPost(app: App, services: AppServices): void {
       });
       const row = await findBudget(client, environmentId, body.key);
       if (row === undefined) throw new Error('the budget is gone');
-      return answerOf(client, environmentId, row, services.now());
+      return answerOf(client, environmentId, row, services.clocks.now(environmentId));
     },
   );
 }
@@ -148,7 +150,7 @@ function registerDelete(app: App, services: AppServices): void {
       await lockCatalog(client, environmentId);
       const row = await findBudget(client, environmentId, key);
       if (row === undefined) throw noBudget(key);
-      await endBudget(client, environmentId, row.id, formatInstant(services.now()));
+      await endBudget(client, environmentId, row.id, formatInstant(services.clocks.now(environmentId)));
       await raiseRevision(client, environmentId);
       await recordAction(client, {
         environmentId,

@@ -41,11 +41,12 @@ const ATTEMPTS_MAX = 5;
  */
 export class HoldDesk {
   readonly #database: Database;
-  readonly #now: () => number;
+  readonly #now: (environmentId: number) => number;
   readonly #queues = new Map<string, Waiting<unknown, unknown>[]>();
   #waiting = 0;
 
-  constructor(database: Database, now: () => number) {
+  /** @param now an environment's clock, microseconds since 1970. */
+  constructor(database: Database, now: (environmentId: number) => number) {
     this.#database = database;
     this.#now = now;
   }
@@ -55,7 +56,7 @@ export class HoldDesk {
       const answer = await this.#call('select ergon_hold($1, $2::int8, $3, $4::jsonb) as answer', [
         environmentId,
         revision.toString(),
-        formatInstant(this.#now()),
+        formatInstant(this.#now(environmentId)),
         JSON.stringify(requests),
       ]);
       return isStale(answer) ? requests.map((): HoldOutcome => ({ outcome: 'stale' })) : answersOf<HoldOutcome>(answer);
@@ -66,7 +67,7 @@ export class HoldDesk {
     return this.#enqueue(`resolve|${environmentId}`, resolution, async (resolutions) => {
       const answer = await this.#call('select ergon_resolve($1, $2, $3::jsonb) as answer', [
         environmentId,
-        formatInstant(this.#now()),
+        formatInstant(this.#now(environmentId)),
         JSON.stringify(resolutions),
       ]);
       return answer as ResolveOutcome[];

@@ -81,7 +81,7 @@ function registerExtend(app: App, services: AppServices): void {
       problems: ['not_found', 'conflict'],
     },
     async ({ environmentId, params: { id }, body }) => {
-      const expires = formatInstant(services.now() + body.expires_in_seconds * 1_000_000);
+      const expires = formatInstant(services.clocks.now(environmentId) + body.expires_in_seconds * 1_000_000);
       await resolveHold(services, environmentId, {
         id,
         action: body.dispatched === true ? 'dispatch' : 'extend',

@@ -32,14 +32,15 @@ export async function findHold(db: Queryable, environmentId: number, id: string)
   return result.rows[0];
 }
 
-/** Open holds whose time is over, in every environment. */
+/** Open holds whose time is over, in every environment by its own clock. */
 export async function dueHolds(
   db: Queryable,
   at: string,
   limit: number,
 ): Promise<{ environment_id: number; id: string }[]> {
   const result = await db.query<{ environment_id: number; id: string }>(
-    `select environment_id, id from hold where status in ('pending', 'dispatched') and expires_at <= $1 order by expires_at limit $2`,
+    `select h.environment_id, h.id from hold h join environment e on e.id = h.environment_id
+     where h.status in ('pending', 'dispatched') and h.expires_at <= coalesce(e.clock_at, $1) order by h.expires_at limit $2`,
     [at, limit],
   );
   return result.rows;

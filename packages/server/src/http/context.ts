@@ -5,6 +5,7 @@ import type { Outbound } from '../outbound/index.ts';
 import type { PolicyCache } from '../policies/index.ts';
 import type { Database } from '../store/database.ts';
 import type { HoldDesk } from '../govern/index.ts';
+import type { EnvironmentClocks } from '../store/environment-clock.ts';
 import type { GroupCommit } from '../record/group-commit.ts';
 import type { ProviderPrices } from '../provider-prices/index.ts';
 import type { RecordServices } from '../record/record-services.ts';
@@ -24,8 +25,10 @@ export type AppServices = {
   readonly outbound: Outbound;
   /** What this process remembers of the policies. */
   readonly policies: PolicyCache;
-  /** Microseconds since 1970. */
+  /** The machine's clock, microseconds since 1970. */
   readonly now: () => number;
+  /** The time of an environment: a sandbox may have stopped its clock. */
+  readonly clocks: EnvironmentClocks;
   readonly lateDays: number;
   readonly version: string;
   /** Whether the database answers and its schema is this build's. */

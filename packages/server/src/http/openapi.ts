@@ -21,6 +21,8 @@ export const TAGS = {
   Events: 'Send usage, list it, and have one event explained.',
   Usage: 'What was used, by meter, window and dimension.',
   Catalog: 'Meters, rate cards and customers.',
+  Plans: 'Features, plans, subscriptions and their periods, overrides.',
+  Compute: 'Where models run, what was measured there, and how much work a request is.',
   Wallets: 'Grants, balances and the ledger.',
   Budgets: 'Limits, and holds: what may be spent, and what is set aside before it is.',
   Policies: 'Rules that admit, warn, cap or refuse, and every decision they made.',

@@ -5,6 +5,7 @@ import { GroupCommit } from '../record/group-commit.ts';
 import { recordServices } from '../record/services.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { addressGuard, createOutbound } from '../outbound/index.ts';
+import { EnvironmentClocks } from '../store/environment-clock.ts';
 import { bootstrapAdminKey } from './access/bootstrap-admin-key.ts';
 import { createApp } from './app.ts';
 import type { AppServices } from './context.ts';
@@ -103,6 +104,7 @@ function requestOf(options: CallOptions, adminKey: string): RequestInit {
 
 function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: number }, errors: unknown[]): AppServices {
   const now = (): number => (Date.now() + clock.offsetMs) * 1000;
+  const clocks = new EnvironmentClocks(now);
   const record = recordServices(database, () => undefined);
   return {
     database,
@@ -110,17 +112,18 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
     prices,
     groupCommit: new GroupCommit(database, record, {
       lanes: 2,
-      now,
+      now: (environmentId) => clocks.now(environmentId),
       onGroup: () => undefined,
       onFailure: (error) => errors.push(error),
     }),
-    holds: new HoldDesk(database, now),
+    holds: new HoldDesk(database, (environmentId) => clocks.now(environmentId)),
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),
     outbound: createOutbound(addressGuard(['127.0.0.1', 'localhost'])),
     policies: new Map(),
     now,
+    clocks,
     lateDays: 35,
     version: '0.0.0-test',
     readiness: async () => ({ ready: true }),

@@ -28,7 +28,8 @@ async function expireBatch(client: Client, now: string): Promise<number> {
   const result = await client.query<ExpiredRow>(
     `select a.environment_id, a.id, a.customer_id, a.currency, a.balance
      from credit_grant g join account a on a.environment_id = g.environment_id and a.id = g.account_id
-     where g.expires_at <= $1 and a.balance > 0
+       join environment e on e.id = g.environment_id
+     where g.expires_at <= coalesce(e.clock_at, $1) and a.balance > 0
      order by a.environment_id, a.id limit $2 for update of a skip locked`,
     [now, BATCH],
   );

@@ -36,7 +36,7 @@ export function registerGrantRoutes(app: App, services: AppServices): void {
       if ((await walletCurrency(pool, environmentId, customerId, wallet)) === undefined) throw noWallet(wallet);
       const before = cursorNumber('grants', cursor);
       const rows = await listGrants(pool, environmentId, customerId, wallet, { before, limit: limit + 1 });
-      const now = services.now();
+      const now = services.clocks.now(environmentId);
       return page(
         rows,
         limit,
@@ -63,7 +63,7 @@ export function registerGrantRoutes(app: App, services: AppServices): void {
       const customerId = await customerIdOf(pool, environmentId, id);
       const row = await findGrant(pool, environmentId, customerId, wallet, grant);
       if (row === undefined) throw noGrant(grant);
-      return grantOf(row, services.now());
+      return grantOf(row, services.clocks.now(environmentId));
     },
   );
   registerCreateGrant(app, services);
@@ -89,7 +89,7 @@ function registerCreateGrant(app: App, services: AppServices): void {
       answer: grantAnswer,
     },
     async ({ client, environmentId, principal, idempotencyKey, params: { id, wallet }, body }) => {
-      const now = services.now();
+      const now = services.clocks.now(environmentId);
       const amount = readAmount(body.amount);
       if (amount === undefined) throw new Error('the schema let an amount pass that is none');
       const effectiveAt = optionalMicros(body.effective_at) ?? now;
@@ -143,7 +143,7 @@ function registerVoidGrant(app: App, services: AppServices): void {
     },
     async ({ client, environmentId, principal, params: { id, wallet, grant } }) => {
       const customerId = await customerIdOf(client, environmentId, id);
-      const now = services.now();
+      const now = services.clocks.now(environmentId);
       const voided = await voidGrant(client, { environmentId, customerId, wallet, id: grant }, now);
       if (voided === undefined) throw noGrant(grant);
       await recordAction(client, {

@@ -7,6 +7,8 @@ import { registerWalletRoutes } from './wallet-routes.ts';
 import { registerWatchRoutes } from './watch-routes.ts';
 
 export { expireGrants } from './expire-grants.ts';
+export { createGrant } from './grant-service.ts';
+export { postSubscriptionAmounts } from './subscription-posting.ts';
 export { watchWallets } from './watch-wallets.ts';
 
 /** Wallets, grants and ledger entries. */

@@ -1,6 +1,6 @@
 import type { Queryable } from '../store/database.ts';
 
-type HouseAccount = 'paid_in' | 'promotion' | 'breakage' | 'payment_due';
+type HouseAccount = 'paid_in' | 'promotion' | 'breakage' | 'revenue' | 'payment_due';
 
 /** One of the environment's own accounts, created when first needed, in the caller's transaction. */
 export async function houseAccountIn(

@@ -117,6 +117,7 @@ export const entryAnswer = z
     kind: z.enum([
       ...(['grant', 'usage', 'reversal', 'expiry', 'void_grant'] as const),
       ...(['hold', 'release', 'settlement', 'settlement_reversal'] as const),
+      ...(['subscription', 'subscription_credit'] as const),
       ...(['top_up_requested', 'top_up_paid', 'top_up_failed'] as const),
     ]),
     debit_account: z.string().openapi({ description: '`kind:id`', example: 'grant:17' }),

@@ -48,7 +48,12 @@ export function registerWalletRoutes(app: App, services: AppServices): void {
     },
     async ({ environmentId, params: { id } }) => {
       const customerId = await customerIdOf(pool, environmentId, id);
-      const rows = await listWallets(pool, environmentId, customerId, formatInstant(services.now()));
+      const rows = await listWallets(
+        pool,
+        environmentId,
+        customerId,
+        formatInstant(services.clocks.now(environmentId)),
+      );
       return { data: rows.map(walletOf), next_cursor: null };
     },
   );
@@ -150,7 +155,7 @@ async function walletNow(
   db: Queryable,
   at: { environmentId: number; customerId: bigint; wallet: string },
 ) {
-  const now = services.now();
+  const now = services.clocks.now(at.environmentId);
   const row = await readWallet(db, at.environmentId, at.customerId, at.wallet, {
     now: formatInstant(now),
     grantsMax: LIMITS.pageSizeMax,

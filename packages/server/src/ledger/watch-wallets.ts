@@ -22,7 +22,7 @@ const CAPPED_QUIET_MICROS = 60_000_000;
  * Looks at every watched wallet: tops up, alerts, and gives up payments that nobody answered for. Safe on several replicas at
  * once: each wallet is dealt with under the lock of its row, and what another holds is left to it.
  *
- * @param now microseconds since 1970.
+ * @param now microseconds since 1970; a sandbox whose clock is stopped has its own time.
  * @returns how many wallets had something to do.
  */
 export async function watchWallets(database: Database, now: number): Promise<number> {
@@ -32,8 +32,10 @@ export async function watchWallets(database: Database, now: number): Promise<num
   for (;;) {
     const page = await watchedWallets(database.pool, after, now);
     for (const watched of page) {
-      if (!(await needsAttention(database.pool, watched, now))) continue;
-      await database.transaction((client) => attend(client, watched.id, now));
+      const stoppedAt = optionalMicros(watched.clock_at);
+      // What was read of a sandbox is as of the machine's time; it is read again as of its own.
+      if (stoppedAt === undefined && !(await needsAttention(database.pool, watched, now))) continue;
+      await database.transaction((client) => attend(client, watched.id, stoppedAt ?? now));
       acted += 1;
     }
     const last = page.at(-1);

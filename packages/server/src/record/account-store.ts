@@ -19,7 +19,7 @@ export function ensureAccumulators(
   return db.query({
     name: 'ensure_accumulators',
     text: `insert into accumulator (environment_id, customer_id, card_version_id, period, totals)
-      select $1, c, v, p::date, '{}' from unnest($2::int8[], $3::int8[], $4::text[]) as k(c, v, p) order by c, v, p on conflict do nothing`,
+      select $1, c, v, p, '{}' from unnest($2::int8[], $3::int8[], $4::text[]) as k(c, v, p) order by c, v, p on conflict do nothing`,
     values: [environmentId, ...keyArrays(keys)],
   });
 }
@@ -48,7 +48,7 @@ export async function lockAccumulators(
       name: 'lock_accumulators',
       text: `select a.customer_id, a.card_version_id, a.period, a.totals
       from accumulator a join unnest($2::int8[], $3::int8[], $4::text[]) as k(c, v, p)
-        on a.customer_id = k.c and a.card_version_id = k.v and a.period = k.p::date
+        on a.customer_id = k.c and a.card_version_id = k.v and a.period = k.p
       where a.environment_id = $1 order by 1, 2, 3 for update of a`,
       values: [environmentId, ...keyArrays(keys)],
     },
@@ -70,7 +70,7 @@ export function writeAccumulators(
     name: 'write_accumulators',
     text: `update accumulator a set totals = k.t::json
       from unnest($2::int8[], $3::int8[], $4::text[], $5::text[]) as k(c, v, p, t)
-      where a.environment_id = $1 and a.customer_id = k.c and a.card_version_id = k.v and a.period = k.p::date`,
+      where a.environment_id = $1 and a.customer_id = k.c and a.card_version_id = k.v and a.period = k.p`,
     values: [environmentId, ...keyArrays(rows), textArray(rows.map((row) => storedTotals(row)))],
   });
 }
@@ -121,7 +121,7 @@ export function writePostings(db: Queryable, environmentId: number, postings: re
     name: 'write_postings',
     text: `insert into posting (environment_id, customer_id, kind, debit_account_id, credit_account_id, currency, amount, block_id,
         card_version_id, period, bucket, reversed_account_id)
-      select $1, c, k, d, r, y, a::numeric, $2::int8, v, p::date, b, x
+      select $1, c, k, d, r, y, a::numeric, $2::int8, v, p, b, x
       from unnest($3::int8[], $4::text[], $5::int8[], $6::int8[], $7::text[], $8::text[], $9::int8[], $10::text[], $11::text[], $12::int8[])
         with ordinality as s(c, k, d, r, y, a, v, p, b, x, n) order by c, n`,
     values: [
@@ -157,7 +157,7 @@ export async function standingDebits(
     `select p.kind, case when a.kind <> 'receivable' then a.id end as account_id, p.amount
      from posting p join account a on a.environment_id = p.environment_id
        and a.id = case p.kind when 'usage' then p.debit_account_id else p.reversed_account_id end
-     where p.environment_id = $1 and p.customer_id = $2 and p.card_version_id = $3 and p.period = $4::date and p.bucket = $5
+     where p.environment_id = $1 and p.customer_id = $2 and p.card_version_id = $3 and p.period = $4 and p.bucket = $5
      order by p.id`,
     [environmentId, key.customerId, key.cardVersionId, key.period, key.bucket],
   );

@@ -1,6 +1,7 @@
 import { AMOUNT_PLACES, add, type Decimal, decimal, toText } from '@ergon/exact';
 import type { ByteWriter } from '../event/byte-writer.ts';
 import type { LedgerUnits, Share } from '../ledger/burn.ts';
+import { decodeWork, type StoredWork, writeWork } from './encode-work.ts';
 import type { EventRating, RatedLine, RecordedModel } from './types.ts';
 
 /**
@@ -8,7 +9,9 @@ import type { EventRating, RatedLine, RecordedModel } from './types.ts';
  *
  * {"c":customer,"t":receipt where no time was sent,"q":[[meter,quantity]...],"k":quality,"m":[model,family],"v":version,"p":period,"y":currency,
  *  "l":[[meter,bucket,quantity,before,after or null when before + quantity,amount,[[account,amount]...],absorbed]...],
- *  "o":[cost,source],"u":[[meter,quantity,reason]...],"f":[[code,detail]...]}
+ *  "o":[cost,source],"u":[[meter,quantity,reason]...],"f":[[code,detail]...],
+ *  "w":how its work was counted: convention n, model's hash m, basis b, basis of time t, deployment d, its version v, accelerator a,
+ *   prompt length x; or u, why it was not}
  */
 type StoredLine = readonly [
   meter: string,
@@ -35,6 +38,7 @@ type StoredRating = {
   readonly o?: readonly [string, string];
   readonly u?: EventRating['unrated'];
   readonly f?: readonly (readonly [code: string, detail: string])[];
+  readonly w?: StoredWork;
 };
 
 /** One rated line before it is written. */
@@ -119,6 +123,7 @@ export type RatingParts = {
   readonly cost: { readonly amount: Decimal; readonly source: string } | undefined;
   readonly unrated: EventRating['unrated'];
   readonly flags: EventRating['flags'];
+  readonly work: EventRating['work'];
 };
 
 export function writeRating(writer: ByteWriter, parts: RatingParts): void {
@@ -173,6 +178,7 @@ export function writeRating(writer: ByteWriter, parts: RatingParts): void {
     const rows = parts.flags.map(({ code, detail }) => [code, detail]);
     writeRows(writer, ',"f":', rows);
   }
+  if (parts.work !== undefined) writeWork(writer, parts.work);
   writer.ascii('}');
 }
 
@@ -221,6 +227,7 @@ export function decodeRating(text: string): EventRating {
     cost: stored.o ?? null,
     unrated: stored.u ?? [],
     flags: (stored.f ?? []).map(([code, detail]) => ({ code, detail })),
+    work: stored.w === undefined ? undefined : decodeWork(stored.w),
   };
 }
 

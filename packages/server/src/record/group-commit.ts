@@ -25,7 +25,7 @@ const ATTEMPTS_MAX = 4;
 export type GroupCommitOptions = {
   /** Transactions in flight per environment in this process. */
   readonly lanes: number;
-  readonly now: () => number;
+  readonly now: (environmentId: number) => number;
   readonly onGroup?: (events: number, requests: number, seconds: number) => void;
   readonly onFailure?: (error: unknown) => void;
 };
@@ -138,7 +138,7 @@ export class GroupCommit {
           client,
           services: this.#services,
           environmentId,
-          now: this.#options.now(),
+          now: this.#options.now(environmentId),
           isExclusive,
           afterCommit,
         };

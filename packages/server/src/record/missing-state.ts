@@ -72,7 +72,7 @@ async function insertValues(
   const result = await db.query<{ value: string }>({
     name: 'accumulator_values',
     text: `insert into accumulator_value (environment_id, customer_id, card_version_id, period, bucket, value)
-      select $1, $2::int8, $3::int8, $4::date, $5, v from unnest($6::uuid[]) as s(v) order by v on conflict do nothing returning value`,
+      select $1, $2::int8, $3::int8, $4, $5, v from unnest($6::uuid[]) as s(v) order by v on conflict do nothing returning value`,
     values: [
       environmentId,
       first.row.customerId,

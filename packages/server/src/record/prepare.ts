@@ -5,8 +5,9 @@ import type { CapturedEvent } from '../event/event.ts';
 import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
 import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
 import { LIMITS } from '../limits.ts';
+import { type EventWork, eventWork } from './event-work.ts';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
-import type { RecordedModel } from './types.ts';
+import type { EventRating, RecordedModel } from './types.ts';
 
 /** A quantity of a built-in meter, priced on its own. */
 export type BuiltInQuantity = {
@@ -28,6 +29,8 @@ export type PreparedEvent = {
   /** Dimensions that prices match on; the properties of the event are among them. */
   readonly dimensions: Record<string, string | undefined>;
   readonly flags: readonly UsageFlag[];
+  /** How its work was counted, or why it was not; absent where nothing is known of the model. */
+  readonly work: EventWork | undefined;
 };
 
 const NO_CONTRIBUTIONS: readonly Contribution[] = [];
@@ -41,18 +44,19 @@ const TOKEN_POSITIONS = TOKEN_METERS.map((meter) => ({
 /**
  * Meters one event. Pure: the same event and catalog give the same quantities, for ever.
  *
- * @param recorded of an event recorded before, what its model stood for then; the catalog may know better since.
+ * @param recorded of an event recorded before: what its model stood for and what its work was counted by, whatever the
+ *   catalog says since. Quantities of work are then those of the record, and not added here.
  */
 export function prepareEvent(
   event: CapturedEvent,
   catalog: CatalogSnapshot,
-  recorded?: RecordedModel | null,
+  recorded?: Pick<EventRating, 'model' | 'work'>,
 ): PreparedEvent {
   const flags: UsageFlag[] = [];
   const quantities: BuiltInQuantity[] = [];
   const usage = hasUsage(event) ? usageOf(event) : undefined;
   const reported = usage?.model ?? text(event.data.model);
-  const model = recorded === undefined ? resolved(reported, catalog) : (recorded ?? undefined);
+  const model = recorded === undefined ? resolved(reported, catalog) : (recorded.model ?? undefined);
   if (usage !== undefined) flags.push(...usage.flags);
   switch (event.type) {
     case 'llm.call':
@@ -72,19 +76,27 @@ export function prepareEvent(
       break;
     case 'compute.run':
       addDecimal(event, quantities, 'flops', 'flops', flags);
-      addDecimal(event, quantities, 'accelerator_seconds_reported', 'accelerator_seconds', flags);
       break;
   }
+  if (REPORTS_SECONDS.has(event.type)) {
+    addDecimal(event, quantities, 'accelerator_seconds_reported', 'accelerator_seconds', flags);
+  }
+  const work =
+    recorded === undefined ? eventWork(event, { usage, model, quantities }, catalog.deployments) : recorded.work;
   return {
     event,
     usage,
     model,
     quantities,
     contributions: contributionsOf(event, catalog, flags),
-    dimensions: dimensionsOf(event, usage, reported, model),
+    dimensions: dimensionsOf(event, usage, reported, model, work),
     flags,
+    work,
   };
 }
+
+/** Calls that may have been timed on their device; a tool's compute counts beside its call. */
+const REPORTS_SECONDS: ReadonlySet<string> = new Set(['llm.call', 'embedding.call', 'compute.run', 'agent.action']);
 
 function hasUsage(event: CapturedEvent): boolean {
   return (
@@ -225,13 +237,18 @@ function isKnown(model: ResolvedModel): model is ResolvedModel & RecordedModel {
   return model.canonical !== undefined;
 }
 
+/** Dimensions that Ergon fills by itself, whatever an event's properties are called. */
+const OWN_NAMES: ReadonlySet<string> = new Set(['token_class', 'context_length']);
+
 function dimensionsOf(
   event: CapturedEvent,
   usage: UsageRecord | undefined,
   reported: string | undefined,
   model: RecordedModel | undefined,
+  work: EventWork | undefined,
 ): Record<string, string | undefined> {
   const { data } = event;
+  const note = work !== undefined && 'basis' in work ? work : undefined;
   const dimensions: Record<string, string | undefined> = {
     type: event.type,
     status: event.status,
@@ -244,11 +261,12 @@ function dimensionsOf(
     user: text(data.user),
     team: text(data.team),
     agent: text(data.agent),
-    deployment: text(data.deployment),
-    accelerator: text(data.accelerator),
+    deployment: note?.deployment ?? text(data.deployment),
+    accelerator: note?.accelerator ?? text(data.accelerator),
     kind: text(data.kind),
     service_tier: usage?.serviceTier,
     region: usage?.region,
+    context_length: note?.context,
     token_class: undefined,
     [PROMPT_TOKENS_DIMENSION]: usage === undefined ? undefined : String(promptTokens(usage.tokens)),
     [LOCAL_TIME_DIMENSION]: undefined,
@@ -257,7 +275,7 @@ function dimensionsOf(
   if (typeof properties === 'object' && properties !== null && !Array.isArray(properties)) {
     for (const [name, value] of Object.entries(properties)) {
       const scalar = scalarText(value);
-      if (scalar === undefined || scalar.length > 256 || dimensions[name] !== undefined || name === 'token_class')
+      if (scalar === undefined || scalar.length > 256 || dimensions[name] !== undefined || OWN_NAMES.has(name))
         continue;
       dimensions[name] = scalar;
     }

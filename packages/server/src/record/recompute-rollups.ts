@@ -49,7 +49,7 @@ async function recomputeCell(
   const sets = new DimensionSets();
   for await (const stored of standingEvents(client, environmentId, customerId, minute, minute + MINUTE_MICROS)) {
     const { event, rating } = stored;
-    const prepared = prepareEvent(event, catalog, rating.model);
+    const prepared = prepareEvent(event, catalog, rating);
     // A meter counts from its creation on: an event recorded before it gave it nothing, and gives it nothing now.
     const recorded = new Set(rating.quantities.map(([meter]) => meter));
     for (const contribution of prepared.contributions) {

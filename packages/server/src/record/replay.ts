@@ -30,10 +30,16 @@ export async function replayBucket(
 ): Promise<Replay> {
   const state = emptyAccumulator();
   const values = new Set<string>();
-  const first = Date.parse(`${row.period}T00:00:00Z`) * 1000;
-  // A period of any time zone lies within these days; the rating says which events are the period's.
+  const first = Date.parse(`${row.period.slice(0, 10)}T00:00:00Z`) * 1000;
+  // A calendar month of any zone lies within 33 days, a subscription's period within a year; the rating says whose it is.
   const from = first - 2 * DAY_MICROS;
-  const events = standingEvents(db, environmentId, row.customerId, from, first + 33 * DAY_MICROS);
+  const events = standingEvents(
+    db,
+    environmentId,
+    row.customerId,
+    from,
+    first + (row.period.includes('@') ? 370 : 33) * DAY_MICROS,
+  );
   for await (const stored of events) {
     const { rating } = stored;
     // A void's lines take back what its target gave; with the target left out there is nothing to take back.
@@ -52,7 +58,7 @@ function addTo(
   bucket: string,
   catalog: CatalogSnapshot,
 ): void {
-  const prepared = prepareEvent(stored.event, catalog, stored.rating.model);
+  const prepared = prepareEvent(stored.event, catalog, stored.rating);
   for (const line of stored.rating.lines) {
     if (line.bucket !== bucket || line.absorbed !== undefined) continue;
     const contribution = prepared.contributions.find((one) => one.meter.key === line.meter);
@@ -78,7 +84,7 @@ export async function keepValues(
 ): Promise<void> {
   await db.query(
     `delete from accumulator_value where environment_id = $1 and customer_id = $2::int8 and card_version_id = $3::int8
-      and period = $4::date and bucket = $5 and not value = any($6::uuid[])`,
+      and period = $4 and bucket = $5 and not value = any($6::uuid[])`,
     [environmentId, row.customerId, row.cardVersionId, row.period, bucket, uuidArray([...values])],
   );
 }

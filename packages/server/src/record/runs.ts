@@ -4,9 +4,12 @@ import { LIMITS } from '../limits.ts';
 import type { Queryable } from '../store/database.ts';
 import { instantArray, int8Array, textArray } from '../store/pg-arrays.ts';
 import type { PreparedEvent } from './prepare.ts';
-import { RUN_COUNTS } from './run-columns.ts';
+import { RUN_COUNTS, RUN_DECIMALS } from './run-columns.ts';
 
 type CountName = (typeof RUN_COUNTS)[number];
+type DecimalName = (typeof RUN_DECIMALS)[number];
+
+const DECIMAL_NAMES: ReadonlyMap<string, DecimalName> = new Map(RUN_DECIMALS.map((name) => [name, name]));
 
 const COUNT_OF_METER: Readonly<Record<string, CountName>> = {
   requests: 'requests',
@@ -37,8 +40,8 @@ type RunSum = {
   firstAt: number;
   lastAt: number;
   readonly counts: Record<CountName, number>;
-  flops: Decimal;
-  acceleratorSeconds: Decimal;
+  /** Absent is zero. */
+  readonly decimals: Partial<Record<DecimalName, Decimal>>;
   charge: bigint;
   currency: string | undefined;
   providerCost: Decimal;
@@ -78,8 +81,10 @@ export class RunSums {
       const signed = sign === 1 ? quantity : negated(quantity);
       const count = COUNT_OF_METER[meter];
       if (count !== undefined) run.counts[count] += Number(signed.coefficient);
-      else if (meter === 'flops') run.flops = add(run.flops, signed);
-      else if (meter === 'accelerator_seconds_reported') run.acceleratorSeconds = add(run.acceleratorSeconds, signed);
+      else {
+        const name = DECIMAL_NAMES.get(meter);
+        if (name !== undefined) run.decimals[name] = add(run.decimals[name] ?? ZERO, signed);
+      }
     }
   }
 
@@ -154,20 +159,28 @@ function emptyRun(id: string, customerId: number | null, at: number): RunSum {
     firstAt: at,
     lastAt: at,
     counts: { requests: 0, errors: 0, retries: 0, input_tokens: 0, cached_tokens: 0, output_tokens: 0, tool_calls: 0 },
-    flops: ZERO,
-    acceleratorSeconds: ZERO,
+    decimals: {},
     charge: 0n,
     currency: undefined,
     providerCost: ZERO,
   };
 }
 
+/** Where the decimals begin among the statement's parameters. */
+const DECIMALS_AT = 9 + RUN_COUNTS.length;
+const MONEY_AT = DECIMALS_AT + RUN_DECIMALS.length;
+const COUNT_NAMES = RUN_COUNTS.map((_, index) => `n${index}`).join(', ');
+const DECIMAL_ALIASES = RUN_DECIMALS.map((_, index) => `d${index}`);
+
 const UPSERT = `insert into run as r (environment_id, id, parent_id, ancestors, customer_id, agent, first_at, last_at,
-    ${RUN_COUNTS.join(', ')}, flops, accelerator_seconds_reported, charge, currency, provider_cost)
-  select $1, i, p, a::text[], c, g, f, l, ${RUN_COUNTS.map((_, index) => `n${index}`).join(', ')}, x::numeric, s::numeric, h::numeric, y, o::numeric
+    ${RUN_COUNTS.join(', ')}, ${RUN_DECIMALS.join(', ')}, charge, currency, provider_cost)
+  select $1, i, p, a::text[], c, g, f, l, ${COUNT_NAMES}, ${DECIMAL_ALIASES.map((name) => `${name}::numeric`).join(', ')},
+    h::numeric, y, o::numeric
   from unnest($2::text[], $3::text[], $4::text[], $5::int8[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-      ${RUN_COUNTS.map((_, index) => `$${index + 9}::int8[]`).join(', ')}, $16::text[], $17::text[], $18::text[], $19::text[], $20::text[])
-    as k(i, p, a, c, g, f, l, ${RUN_COUNTS.map((_, index) => `n${index}`).join(', ')}, x, s, h, y, o)
+      ${RUN_COUNTS.map((_, index) => `$${index + 9}::int8[]`).join(', ')},
+      ${RUN_DECIMALS.map((_, index) => `$${index + DECIMALS_AT}::text[]`).join(', ')},
+      $${MONEY_AT}::text[], $${MONEY_AT + 1}::text[], $${MONEY_AT + 2}::text[])
+    as k(i, p, a, c, g, f, l, ${COUNT_NAMES}, ${DECIMAL_ALIASES.join(', ')}, h, y, o)
   order by i
   on conflict (environment_id, id) do update set
     parent_id = coalesce(r.parent_id, excluded.parent_id),
@@ -176,9 +189,7 @@ const UPSERT = `insert into run as r (environment_id, id, parent_id, ancestors, 
     agent = coalesce(r.agent, excluded.agent),
     first_at = least(r.first_at, excluded.first_at),
     last_at = greatest(r.last_at, excluded.last_at),
-    ${RUN_COUNTS.map((name) => `${name} = r.${name} + excluded.${name}`).join(', ')},
-    flops = r.flops + excluded.flops,
-    accelerator_seconds_reported = r.accelerator_seconds_reported + excluded.accelerator_seconds_reported,
+    ${[...RUN_COUNTS, ...RUN_DECIMALS].map((name) => `${name} = r.${name} + excluded.${name}`).join(', ')},
     charge = r.charge + excluded.charge,
     currency = coalesce(r.currency, excluded.currency),
     provider_cost = r.provider_cost + excluded.provider_cost`;
@@ -202,8 +213,7 @@ function upsert(
       instantArray(runs.map((run) => run.firstAt)),
       instantArray(runs.map((run) => run.lastAt)),
       ...RUN_COUNTS.map((name) => int8Array(runs.map((run) => run.counts[name]))),
-      textArray(runs.map((run) => toText(run.flops))),
-      textArray(runs.map((run) => toText(run.acceleratorSeconds))),
+      ...RUN_DECIMALS.map((name) => textArray(runs.map((run) => toText(run.decimals[name] ?? ZERO)))),
       textArray(runs.map((run) => toText(ledgerDecimal(run.charge)))),
       textArray(runs.map((run) => run.currency ?? null)),
       textArray(runs.map((run) => toText(run.providerCost))),

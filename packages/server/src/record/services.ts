@@ -1,7 +1,7 @@
 import type { Currency } from '@ergon/exact';
 import { createCallWatch } from '@ergon/usage';
 import { CustomerCache } from '../catalog/customers.ts';
-import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
+import { type CatalogSnapshot, catalogRevision, loadSnapshot } from '../catalog/snapshot.ts';
 import { Generations } from '../identity/index.ts';
 import type { Database } from '../store/database.ts';
 import { DimensionSets } from './dimension-sets.ts';
@@ -11,6 +11,15 @@ import type { CostSource, RecordServices } from './record-services.ts';
 export function recordServices(database: Database, costOf: CostSource): RecordServices {
   const snapshots = new Map<number, CatalogSnapshot>();
   const revenue = new Map<string, Promise<number>>();
+  const load = async (environmentId: number): Promise<CatalogSnapshot> => {
+    const loaded = await loadSnapshot(database.pool, environmentId);
+    remember(loaded);
+    return loaded;
+  };
+  const remember = (snapshot: CatalogSnapshot): void => {
+    const known = snapshots.get(snapshot.environmentId);
+    if (known === undefined || known.revision < snapshot.revision) snapshots.set(snapshot.environmentId, snapshot);
+  };
   return {
     customers: new CustomerCache(),
     generations: new Generations(),
@@ -19,17 +28,13 @@ export function recordServices(database: Database, costOf: CostSource): RecordSe
     grantFacts: new Map(),
     costOf,
     watch: createCallWatch(),
-    async catalog(environmentId) {
+    catalog: async (environmentId) => snapshots.get(environmentId) ?? load(environmentId),
+    async currentCatalog(environmentId) {
       const known = snapshots.get(environmentId);
-      if (known !== undefined) return known;
-      const loaded = await loadSnapshot(database.pool, environmentId);
-      snapshots.set(environmentId, loaded);
-      return loaded;
+      const isCurrent = known !== undefined && known.revision === (await catalogRevision(database.pool, environmentId));
+      return isCurrent ? known : load(environmentId);
     },
-    rememberCatalog(snapshot) {
-      const known = snapshots.get(snapshot.environmentId);
-      if (known === undefined || known.revision < snapshot.revision) snapshots.set(snapshot.environmentId, snapshot);
-    },
+    rememberCatalog: remember,
     revenueAccount(environmentId, currency) {
       const key = `${environmentId}|${currency}`;
       let id = revenue.get(key);

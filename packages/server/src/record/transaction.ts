@@ -1,7 +1,8 @@
 import { type CapturedEvent, VOID_TYPE } from '../event/event.ts';
 import { billingMonth } from '../catalog/billing-month.ts';
+import { applyTerms } from '../catalog/billing-terms.ts';
 import { type BilledCustomer, resolveCustomers } from '../catalog/customers.ts';
-import { type CatalogSnapshot, DEFAULT_CARD, loadSnapshot, versionAt } from '../catalog/snapshot.ts';
+import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
 import { type Claim, claimIdentities } from '../identity/index.ts';
 import { LIMITS } from '../limits.ts';
 import { type CheckedEvent, findMistakes, type QualityFinding, writeFindings } from '../quality/index.ts';
@@ -265,12 +266,10 @@ async function attribute(
     if (prepared === null) return null;
     const { subject, occurredAt } = prepared.event;
     const customer = subject === undefined ? undefined : (cached.get(subject) ?? found.get(subject));
-    return {
-      prepared,
-      customer,
-      version: customer === undefined ? undefined : versionAt(catalog, customer.rateCard ?? DEFAULT_CARD, occurredAt),
-      month: billingMonth(occurredAt, customer?.timeZone ?? 'UTC'),
-      actor: actors[index] ?? 'system',
-    };
+    const actor = actors[index] ?? 'system';
+    if (customer === undefined) {
+      return { prepared, customer, version: undefined, month: billingMonth(occurredAt, 'UTC'), actor };
+    }
+    return { prepared, customer, ...applyTerms(catalog, customer, occurredAt), actor };
   });
 }

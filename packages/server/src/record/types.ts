@@ -1,4 +1,5 @@
 import type { CapturedEvent } from '../event/event.ts';
+import type { EventWork } from './event-work.ts';
 
 export type EventFate = 'accepted' | 'duplicate' | 'conflict';
 
@@ -41,6 +42,8 @@ export type EventRating = {
   /** [meter, quantity, reason]. */
   readonly unrated: readonly (readonly [string, string, string])[];
   readonly flags: readonly { readonly code: string; readonly detail: string }[];
+  /** How its work was counted, or why it was not; absent where nothing was known of the model. */
+  readonly work: EventWork | undefined;
 };
 
 export type RecordedModel = { readonly canonical: string; readonly family?: string };

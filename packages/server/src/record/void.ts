@@ -105,7 +105,7 @@ async function reversalOf(
     customer,
     version,
     month: monthOf(stored, customer),
-    reverses: { stored, prepared: prepareEvent(stored.event, catalog, rating.model) },
+    reverses: { stored, prepared: prepareEvent(stored.event, catalog, rating) },
   };
 }
 

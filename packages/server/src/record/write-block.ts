@@ -117,6 +117,7 @@ class BlockSums {
       cost: sums.cost,
       unrated: rated.unrated,
       flags: prepared.flags,
+      work: one.reverses?.stored.rating.work ?? prepared.work,
     });
   }
 

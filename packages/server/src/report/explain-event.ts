@@ -11,6 +11,7 @@ import { findStoredEvent, type StoredEvent } from '../record/read-events.ts';
 import type { Queryable } from '../store/database.ts';
 import { uuidArray } from '../store/pg-arrays.ts';
 import { costOf, costOutput, customerNames, eventBody, flagsOutput } from './describe-event.ts';
+import { computeOutput, describeWork } from './describe-work.ts';
 import { explainLine, lineAnswer } from './explain-line.ts';
 import { storedJson } from './stored-text.ts';
 
@@ -41,6 +42,7 @@ export const explainedAnswer = z
     lines: z.array(lineAnswer),
     provider_cost: costOutput,
     unrated: z.array(z.strictObject({ meter: z.string(), quantity: decimalOutput, reason: z.string() })),
+    compute: computeOutput,
     flags: flagsOutput,
     voided_by: voidAnswer.nullable(),
   })
@@ -61,10 +63,10 @@ export async function explainEvent(
     ratedEvent(pool, environmentId, stored),
     receivablesOf(pool, environmentId, rating.customer),
   ]);
-  const prepared = prepareEvent(event, catalog, rating.model);
+  const prepared = prepareEvent(event, catalog, rating);
   const version = versionOf(catalog, rating.version);
   const subject = {
-    prepared: prepareEvent(rated.event, catalog, rated.rating.model),
+    prepared: prepareEvent(rated.event, catalog, rated.rating),
     timeZone: await timeZoneOf(pool, environmentId, stored),
   };
   return {
@@ -80,6 +82,7 @@ export async function explainEvent(
     lines: rating.lines.map((line) => explainLine(line, rating, version, subject, receivables)),
     provider_cost: costOf(rating),
     unrated: rating.unrated.map(([meter, quantity, reason]) => ({ meter, quantity, reason })),
+    compute: describeWork(rating.work),
     flags: [...rating.flags],
     voided_by: voidedBy,
   };

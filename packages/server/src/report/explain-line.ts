@@ -25,10 +25,10 @@ export const lineAnswer = z
       .nullable()
       .openapi({ description: 'Price of the card version that rated it' }),
     bucket: z.string().openapi({ description: 'The running total it went into' }),
-    period: z
-      .string()
-      .nullable()
-      .openapi({ description: 'First day of the month of that total', example: '2026-11-01' }),
+    period: z.string().nullable().openapi({
+      description: 'First day of the month, or of the subscription period',
+      example: '2026-11-01',
+    }),
     quantity: decimalOutput,
     total_before: decimalOutput,
     total_after: decimalOutput,

@@ -2,12 +2,14 @@ import type { AppServices } from '../http/context.ts';
 import type { App } from '../http/operation.ts';
 import { registerEventRoutes } from './event-routes.ts';
 import { registerReportedModelsRoute } from './reported-models-route.ts';
+import { registerPerTokenRoute } from './per-token-route.ts';
 import { registerRunRoute } from './run-route.ts';
 import { registerUsageRoute } from './usage-route.ts';
 
 /** What was used, which events came, why one cost what it did, and what a run did in all. Nothing here writes. */
 export function registerReportRoutes(app: App, services: AppServices): void {
   registerUsageRoute(app, services);
+  registerPerTokenRoute(app, services);
   registerEventRoutes(app, services);
   registerRunRoute(app, services);
   registerReportedModelsRoute(app, services);

@@ -9,6 +9,10 @@ export type Tenant = {
   /** The answer to a request that must succeed. */
   read<T>(path: string): Promise<T>;
   put(path: string, body: unknown): Promise<void>;
+  tryPut(path: string, body: unknown): Promise<{ readonly status: number; readonly text: string }>;
+  post(path: string, body: unknown): Promise<{ readonly status: number; readonly text: string }>;
+  /** Differences that an audit of the environment finds. */
+  audit(): Promise<readonly unknown[]>;
   send(events: readonly unknown[]): Promise<IngestAnswer>;
   /** A body that no JSON.stringify would write. */
   sendText(body: string): Promise<void>;
@@ -38,6 +42,12 @@ export async function newTenant(ergon: TestErgon, customers: readonly string[] =
     read: async <T>(path: string) => JSON.parse(await must(path)) as T,
     put: async (path, body) => {
       await must(path, { method: 'PUT', body: JSON.stringify(body) });
+    },
+    tryPut: (path, body) => ask(path, { method: 'PUT', body: JSON.stringify(body) }),
+    post: (path, body) => ask(path, { method: 'POST', body: JSON.stringify(body) }),
+    audit: async () => {
+      const report = JSON.parse(await must('/v1/audit', { method: 'POST' })) as { differences: readonly unknown[] };
+      return report.differences;
     },
     sendText: async (body) => {
       await must('/v1/events', { method: 'POST', body });

@@ -94,7 +94,7 @@ export async function usageQuestion(
   }
   return {
     meter,
-    ...range(query, now),
+    ...usageRange(query, now),
     window: query.window,
     timeZone: query.time_zone ?? 'UTC',
     // Amounts of two currencies have no sum.
@@ -132,7 +132,8 @@ async function usageMeter(db: Queryable, environmentId: number, key: string): Pr
   };
 }
 
-function range(query: UsageQuery, now: number): { from: number; to: number } {
+/** The range asked for; 24 hours up to now when left out. */
+export function usageRange(query: Pick<UsageQuery, 'from' | 'to'>, now: number): { from: number; to: number } {
   const to = query.to === undefined ? Math.ceil(now / 60_000_000) * 60_000_000 : wholeMinute('to', query.to);
   const from = query.from === undefined ? to - 24 * 3_600_000_000 : wholeMinute('from', query.from);
   if (from >= to) {

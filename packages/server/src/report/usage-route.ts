@@ -45,7 +45,7 @@ export function registerUsageRoute(app: App, services: AppServices): void {
       answer: usageAnswer,
     },
     async ({ environmentId, query }) => {
-      const question = await usageQuestion(pool, environmentId, query, services.now());
+      const question = await usageQuestion(pool, environmentId, query, services.clocks.now(environmentId));
       return answerUsage(pool, environmentId, question);
     },
   );

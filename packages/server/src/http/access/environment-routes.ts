@@ -18,16 +18,20 @@ const environmentBody = z
       .string()
       .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'a lower-case letter or digit, then at most 62 of those, _ or -'),
     name: label,
+    sandbox: z
+      .boolean()
+      .default(false)
+      .openapi({ description: 'Its clock may be stopped and moved: PUT /v1/test_clock' }),
   })
   .openapi('EnvironmentRequest');
 
-const environmentFields = { key: z.string(), name: z.string(), created_at: instantOutput };
+const environmentFields = { key: z.string(), name: z.string(), sandbox: z.boolean(), created_at: instantOutput };
 const environmentAnswer = z.strictObject(environmentFields).openapi('Environment');
 const createdEnvironment = z
   .strictObject({ ...environmentFields, admin_key: createdKeyAnswer })
   .openapi('CreatedEnvironment');
 
-type Row = { id: number; key: string; name: string; created_at: string };
+type Row = { id: number; key: string; name: string; is_sandbox: boolean; created_at: string };
 
 const tag = 'Access';
 
@@ -49,7 +53,7 @@ export function registerEnvironmentRoutes(app: App, services: AppServices): void
       const { pool } = services.database;
       const isAll = principal.role === 'admin' && (await isDefault(pool, environmentId));
       const result = await pool.query<Row>(
-        'select id, key, name, created_at from environment where $1 or id = $2 order by id',
+        'select id, key, name, is_sandbox, created_at from environment where $1 or id = $2 order by id',
         [isAll, environmentId],
       );
       return { data: result.rows.map(environmentOf), next_cursor: null };
@@ -80,8 +84,9 @@ function registerCreate(app: App, services: AppServices): void {
         throw refuse('forbidden', 'only an admin key of the environment default may create environments');
       }
       const inserted = await client.query<Row>(
-        'insert into environment (key, name) values ($1, $2) on conflict do nothing returning id, key, name, created_at',
-        [body.key, body.name],
+        `insert into environment (key, name, is_sandbox) values ($1, $2, $3) on conflict do nothing
+         returning id, key, name, is_sandbox, created_at`,
+        [body.key, body.name, body.sandbox],
       );
       const row = inserted.rows[0];
       if (row === undefined) throw refuse('conflict', `there is an environment ${body.key} already`);
@@ -120,5 +125,5 @@ async function isDefault(db: Queryable, environmentId: number): Promise<boolean>
 }
 
 function environmentOf(row: Row): z.infer<typeof environmentAnswer> {
-  return { key: row.key, name: row.name, created_at: instantText(row.created_at) };
+  return { key: row.key, name: row.name, sandbox: row.is_sandbox, created_at: instantText(row.created_at) };
 }

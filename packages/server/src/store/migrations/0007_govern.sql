@@ -11,7 +11,8 @@ alter table account add constraint held_floor check (kind <> 'held' or balance >
 create unique index account_of_holds on account (environment_id, customer_id, currency) where kind = 'held';
 alter table posting drop constraint posting_kind_check;
 alter table posting add constraint posting_kind_check check (kind in
-  ('grant', 'usage', 'reversal', 'expiry', 'void_grant', 'hold', 'release', 'settlement', 'settlement_reversal'));
+  ('grant', 'usage', 'reversal', 'expiry', 'void_grant', 'subscription', 'subscription_credit', 'hold', 'release', 'settlement',
+   'settlement_reversal'));
 alter table posting add column hold_id text;
 
 create table budget (

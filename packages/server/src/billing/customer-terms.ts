@@ -1,0 +1,55 @@
+import type { BillingTerms, SubscriptionTerms } from '../catalog/billing-terms.ts';
+import { raiseRevision } from '../catalog/index.ts';
+import { microsFromPostgres } from '../event/instant.ts';
+import type { Client, Queryable } from '../store/database.ts';
+import { microsOrNull, type Subscription, subscriptionsOf } from './subscription-store.ts';
+
+type OverrideRow = { rate_card: string; effective_from: string; effective_to: string | null };
+
+/** What rating needs of a customer, from the tables. */
+export async function compileTerms(db: Queryable, environmentId: number, customerId: bigint): Promise<BillingTerms> {
+  const overrides = await db.query<OverrideRow>(
+    `select rate_card, effective_from, effective_to from customer_override
+     where environment_id = $1 and customer_id = $2 order by effective_from`,
+    [environmentId, customerId],
+  );
+  const subscriptions = await subscriptionsOf(db, environmentId, customerId);
+  return {
+    overrides: overrides.rows.map((row) => ({
+      from: microsFromPostgres(row.effective_from),
+      to: microsOrNull(row.effective_to),
+      card: row.rate_card,
+    })),
+    subscriptions: subscriptions.map(subscriptionTerms),
+  };
+}
+
+export function subscriptionTerms(subscription: Subscription): SubscriptionTerms {
+  const { id, timeZone, anchorOn, unit, count, startsAt, endsAt, phases } = subscription;
+  return {
+    id: Number(id),
+    zone: timeZone,
+    anchor: anchorOn,
+    unit,
+    count,
+    from: startsAt,
+    to: endsAt,
+    phases: phases.map(({ from, plan, rateCard }) => ({
+      from,
+      card: rateCard ?? plan.rate_card ?? null,
+      next: plan.card_changes === 'next_period',
+    })),
+  };
+}
+
+/** Puts the customer's terms where ingest reads them. Under the catalog's lock: no event is rated by the old ones afterwards. */
+export async function publishTerms(client: Client, environmentId: number, customerId: bigint): Promise<void> {
+  const terms = await compileTerms(client, environmentId, customerId);
+  const isEmpty = terms.overrides.length === 0 && terms.subscriptions.length === 0;
+  await client.query('update customer set terms = $3::jsonb where environment_id = $1 and id = $2', [
+    environmentId,
+    customerId,
+    isEmpty ? null : JSON.stringify(terms),
+  ]);
+  await raiseRevision(client, environmentId);
+}

@@ -1,0 +1,18 @@
+import type { AppServices } from '../http/context.ts';
+import type { App } from '../http/operation.ts';
+import { registerChangeRoutes } from './change-routes.ts';
+import { registerClockRoute } from './clock-route.ts';
+import { registerDefinitionRoutes } from './definition-routes.ts';
+import { registerOverrideRoutes } from './override-routes.ts';
+import { registerSubscriptionRoutes } from './subscription-routes.ts';
+
+export { advanceDue } from './advance.ts';
+
+/** Features, plans, add-ons, coupons; subscriptions and their periods; price overrides; the clock of a sandbox. */
+export function registerBillingRoutes(app: App, services: AppServices): void {
+  registerDefinitionRoutes(app, services);
+  registerSubscriptionRoutes(app, services);
+  registerChangeRoutes(app, services);
+  registerOverrideRoutes(app, services);
+  registerClockRoute(app, services);
+}

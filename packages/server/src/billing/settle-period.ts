@@ -1,0 +1,124 @@
+import { compare, decimal, isZero, ZERO } from '@ergon/exact';
+import { periodAt } from '../catalog/billing-period.ts';
+import type { TermsOf } from '../catalog/billing-terms.ts';
+import { customerById } from '../catalog/customers.ts';
+import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import { postSubscriptionAmounts } from '../ledger/index.ts';
+import type { StoredTotals } from '../record/account-store.ts';
+import type { Client } from '../store/database.ts';
+import { couponsOwed } from './coupons-owed.ts';
+import { difference } from './difference.ts';
+import { feesOwed } from './fees-owed.ts';
+import { insertLines, type NewLine, statedAbout, statedUsage } from './line-store.ts';
+import type { Owed, PeriodSpan } from './owed.ts';
+import { listPeriods, type PeriodRecord } from './period-store.ts';
+import type { Subscription } from './subscription-store.ts';
+import { fixedInAdvance, type PeriodTotals, usageOwed } from './usage-owed.ts';
+
+/** One transaction that holds the subscription's lock. */
+export type SettleContext = {
+  readonly client: Client;
+  readonly environmentId: number;
+  readonly catalog: CatalogSnapshot;
+  readonly subscription: Subscription;
+  /** Microseconds since 1970. */
+  readonly now: number;
+};
+
+/** Posts and writes what is due of an open period by now: what is paid in advance, or at its close everything. */
+export async function settlePeriod(
+  context: SettleContext,
+  period: PeriodRecord,
+  which: 'in_advance' | 'all',
+): Promise<void> {
+  const { client, environmentId, subscription } = context;
+  const lines: { about: number; owed: Owed }[] = [];
+  const customer = await termsOf(context);
+  if (which === 'all') {
+    for (const earlier of await changedPeriods(context, period)) {
+      for (const owed of await unstated(context, customer, earlier, 'all')) lines.push({ about: earlier.number, owed });
+    }
+  }
+  for (const owed of await unstated(context, customer, period, which)) lines.push({ about: period.number, owed });
+  const posted = lines.filter(({ owed }) => owed.kind !== 'usage' && !isZero(owed.amount));
+  const ids = await postSubscriptionAmounts(
+    client,
+    posted.map(({ owed }) => ({
+      environmentId,
+      customerId: subscription.customerId,
+      currency: owed.currency,
+      amount: owed.amount,
+      period: period.period,
+    })),
+  );
+  const postings = new Map(posted.map((line, index) => [line, ids[index] ?? null]));
+  await insertLines(client, environmentId, subscription.id, {
+    number: period.number,
+    lines: lines.map((line): NewLine => ({ ...line, postingId: postings.get(line) ?? null })),
+    at: context.now,
+  });
+}
+
+async function unstated(
+  context: SettleContext,
+  customer: TermsOf,
+  period: PeriodRecord,
+  which: 'in_advance' | 'all',
+): Promise<Owed[]> {
+  const { client, environmentId, catalog, subscription } = context;
+  const stated = await statedAbout(client, environmentId, subscription.id, period.number);
+  const span = spanOf(subscription, period);
+  const fees = feesOwed(subscription, span, which);
+  if (which === 'in_advance') {
+    return difference([...fees, ...fixedInAdvance(subscription, customer, catalog, span)], stated);
+  }
+  const totals = await periodTotals(context, period);
+  const owed = [...fees, ...usageOwed(subscription, customer, catalog, span, totals)];
+  return difference([...owed, ...couponsOwed(subscription, period.number, owed)], stated);
+}
+
+function spanOf({ timeZone, anchorOn, unit, count }: Subscription, period: PeriodRecord): PeriodSpan {
+  const whole = periodAt({ timeZone, anchorOn, unit, count }, period.from);
+  return { ...period, wholeFromOn: whole.fromOn, wholeToOn: whole.toOn };
+}
+
+async function termsOf({ client, environmentId, subscription }: SettleContext): Promise<TermsOf> {
+  const customer = await customerById(client, environmentId, Number(subscription.customerId));
+  if (customer === undefined) throw new Error(`subscription ${subscription.key} has no customer`);
+  return customer;
+}
+
+type TotalsRow = { card_version_id: bigint; period: string; totals: StoredTotals };
+
+/** Locked, in key order: what rates at this moment is either in them or will be an adjustment. */
+async function periodTotals(
+  { client, environmentId, subscription }: SettleContext,
+  period: PeriodRecord,
+): Promise<PeriodTotals[]> {
+  const result = await client.query<TotalsRow>(
+    `select card_version_id, period, totals from accumulator
+     where environment_id = $1 and customer_id = $2 and period = $3 order by card_version_id for update`,
+    [environmentId, subscription.customerId, period.period],
+  );
+  return result.rows.map((row) => ({ cardVersionId: Number(row.card_version_id), totals: row.totals }));
+}
+
+/** Closed periods whose usage is no longer what their lines say: events came late, or were voided. */
+async function changedPeriods(context: SettleContext, open: PeriodRecord): Promise<PeriodRecord[]> {
+  const { client, environmentId, subscription } = context;
+  if (open.number === 1) return [];
+  const result = await client.query<{ period: string; charged: string }>(
+    `select a.period, sum((t.value ->> 'a')::numeric) as charged from accumulator a, json_each(a.totals) t
+     where a.environment_id = $1 and a.customer_id = $2 and a.period like '%@' || $3::text group by a.period`,
+    [environmentId, subscription.customerId, String(subscription.id)],
+  );
+  const charged = new Map(result.rows.map((row) => [row.period, decimal(row.charged)]));
+  const stated = await statedUsage(client, environmentId, subscription.id);
+  const closed = await listPeriods(client, environmentId, subscription.id, {
+    before: BigInt(open.number),
+    limit: open.number,
+  });
+  return closed
+    .filter(({ number, period }) => compare(stated.get(number) ?? ZERO, charged.get(period) ?? ZERO) !== 0)
+    .reverse();
+}

@@ -1,0 +1,147 @@
+import { add, type Decimal, decimal, isZero, toText, ZERO } from '@ergon/exact';
+import type { BucketUsage, Charge, CompiledPrice } from '@ergon/rating';
+import { localMinute } from '../catalog/billing-month.ts';
+import { applyTerms, termChanges, type TermsOf } from '../catalog/billing-terms.ts';
+import type { CardVersion, CatalogSnapshot } from '../catalog/snapshot.ts';
+import type { StoredTotals } from '../record/account-store.ts';
+import { daysServed } from './fees-owed.ts';
+import type { Owed, PeriodSpan } from './owed.ts';
+import type { Subscription } from './subscription-store.ts';
+
+/** The running totals of one card version in one period. */
+export type PeriodTotals = { readonly cardVersionId: number; readonly totals: StoredTotals };
+
+type Segment = { readonly version: CardVersion; part: bigint; readonly windows: string[] };
+
+const HOUR_MICROS = 3_600_000_000;
+
+/**
+ * What usage was charged in a period, and what falls due only at its close: minimums, true-ups, fixed amounts. Each card
+ * version that held in the period is a segment of its own, and owes the part of its fixed amounts that its days are of the
+ * whole. A trial owes its usage and nothing else.
+ */
+export function usageOwed(
+  subscription: Subscription,
+  customer: TermsOf,
+  catalog: CatalogSnapshot,
+  period: PeriodSpan,
+  totals: readonly PeriodTotals[],
+): readonly Owed[] {
+  const { segments, whole } = segmentsOf(subscription, customer, catalog, period);
+  const versions = new Map([...catalog.cards.values()].flat().map((version) => [version.id, version]));
+  for (const { cardVersionId } of totals) {
+    const version = versions.get(cardVersionId);
+    if (version === undefined) throw new Error(`running totals of the unknown card version ${cardVersionId}`);
+    if (!segments.has(version.id)) segments.set(version.id, { version, part: 0n, windows: [] });
+  }
+  return [...segments.values()]
+    .sort((a, b) => a.version.id - b.version.id)
+    .flatMap((segment) => {
+      const held = totals.find((one) => one.cardVersionId === segment.version.id)?.totals ?? {};
+      return segmentOwed(segment, whole, held);
+    });
+}
+
+/** Fixed amounts of the cards that are paid when the period opens. */
+export function fixedInAdvance(
+  subscription: Subscription,
+  customer: TermsOf,
+  catalog: CatalogSnapshot,
+  period: PeriodSpan,
+): readonly Owed[] {
+  const { segments, whole } = segmentsOf(subscription, customer, catalog, period);
+  return [...segments.values()].flatMap((segment) =>
+    segment.version.card.prices
+      .filter((price) => price.pay === 'in_advance')
+      .flatMap((price) => closeOwed(segment, price, price.close({ usage: [], share: { part: segment.part, whole } }))),
+  );
+}
+
+function segmentsOf(
+  subscription: Subscription,
+  customer: TermsOf,
+  catalog: CatalogSnapshot,
+  period: PeriodSpan,
+): { segments: Map<number, Segment>; whole: bigint } {
+  const cuts = [period.from, ...termChanges(catalog, customer, period.from, period.to), period.to];
+  const segments = new Map<number, Segment>();
+  let whole = 1n;
+  cuts.slice(0, -1).forEach((from, index) => {
+    const to = cuts[index + 1] ?? period.to;
+    const days = daysServed(from, to, period, subscription.timeZone);
+    whole = days.whole;
+    const { version } = applyTerms(catalog, customer, from);
+    const isTrial = subscription.phases.findLast((phase) => phase.from <= from)?.isTrial ?? false;
+    if (version === undefined || isTrial) return;
+    let segment = segments.get(version.id);
+    if (segment === undefined) {
+      segment = { version, part: 0n, windows: [] };
+      segments.set(version.id, segment);
+    }
+    segment.part += days.part;
+    if (!version.needsLocalTime) return;
+    for (let at = from; at < to; at += HOUR_MICROS) segment.windows.push(localMinute(at, customer.timeZone));
+  });
+  return { segments, whole };
+}
+
+function segmentOwed(segment: Segment, whole: bigint, totals: StoredTotals): Owed[] {
+  const { version, part, windows } = segment;
+  const byPrice = usageByPrice(version, totals);
+  return version.card.prices.flatMap((price): Owed[] => {
+    const usage = byPrice.get(price) ?? [];
+    const owed: Owed[] = [];
+    if (usage.length > 0) {
+      owed.push({
+        kind: 'usage',
+        key: `usage:${version.id}:${price.key}`,
+        description: `${price.meter} (${version.key} version ${version.version})`,
+        currency: version.card.currency,
+        amount: usage.reduce((sum, one) => add(sum, one.charged), ZERO),
+        quantity: usage.reduce((sum, one) => add(sum, one.quantity), ZERO),
+      });
+    }
+    if (price.isFree) return owed;
+    const charge = price.close({ usage, share: { part, whole }, windows });
+    return [...owed, ...closeOwed(segment, price, charge)];
+  });
+}
+
+function closeOwed({ version }: Pick<Segment, 'version'>, price: CompiledPrice, charge: Charge): Owed[] {
+  if (isZero(charge.amount)) return [];
+  const lines = charge.lines.map((line) => ({
+    ...(line.description !== undefined && { description: line.description }),
+    quantity: toText(line.quantity),
+    amount: toText(line.amount),
+  }));
+  const what = charge.lines.map((line) => line.description).filter((text) => text !== undefined);
+  return [
+    {
+      kind: 'close',
+      key: `close:${version.id}:${price.key}`,
+      description: `${price.meter}: ${[...new Set(what)].join(', ') || 'fixed amount'} (${version.key} version ${version.version})`,
+      currency: version.card.currency,
+      amount: charge.amount,
+      detail: { lines },
+    },
+  ];
+}
+
+type PriceUsage = BucketUsage & { readonly quantity: Decimal };
+
+/** Buckets are named "price/bucket"; where one price's key begins another's, the longer one is meant. */
+function usageByPrice(version: CardVersion, totals: StoredTotals): Map<CompiledPrice, PriceUsage[]> {
+  const prices = version.card.prices.toSorted((a, b) => b.key.length - a.key.length);
+  const byPrice = new Map<CompiledPrice, PriceUsage[]>();
+  for (const [name, stored] of Object.entries(totals)) {
+    const price = prices.find((one) => name.startsWith(`${one.key}/`));
+    if (price === undefined) throw new Error(`card version ${version.id} has no price for ${name}`);
+    const usage = {
+      key: name.slice(price.key.length + 1),
+      charged: decimal(stored.a),
+      quantity: decimal(stored.q),
+    };
+    byPrice.set(price, [...(byPrice.get(price) ?? []), usage]);
+  }
+  return byPrice;
+}

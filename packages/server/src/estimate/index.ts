@@ -1,0 +1,1 @@
+export { registerEstimateRoute } from './estimate-route.ts';
