@@ -161,7 +161,7 @@ async function answer(run: Run, kind: 'pay' | 'fail'): Promise<void> {
   const pending = (await topUps(run)).find(({ status }) => status === 'pending');
   expect(pending !== undefined).toBe(run.model.isPending);
   if (pending === undefined) return;
-  const answer = await call('POST', `${run.path}/top_ups/${pending.id}/${kind === 'pay' ? 'paid' : 'failed'}`, {});
+  const answered = await call('POST', `${run.path}/top_ups/${pending.id}/${kind === 'pay' ? 'paid' : 'failed'}`, {});
   run.model.isPending = false;
   if (kind === 'fail') return;
   run.ids.push(answered.grant);
