@@ -50,7 +50,7 @@ const FACES: Readonly<Record<string, readonly string[]>> = {
   // The record's own shapes are read back by report, and recomputed by audit.
   record: [
     ...['group-commit', 'record-services', 'services', 'types'],
-    ...['blocks', 'encode-rating', 'prepare', 'preview-charge', 'read-events', 'void'],
+    ...['blocks', 'encode-rating', 'match-price', 'prepare', 'preview-charge', 'read-events', 'void'],
     ...[
       'account-store',
       'accumulate',

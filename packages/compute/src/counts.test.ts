@@ -145,8 +145,15 @@ describe('parameters of the catalog against what is published', () => {
 
   it('holds at least 50 models, every one known or explained', () => {
     expect(counted.length).toBeGreaterThanOrEqual(50);
-    for (const model of MODELS) expect(model.configSource.length).toBeGreaterThan(5);
   });
+
+  it.each(MODELS.map((model) => [model.name, model.configSource] as const))(
+    '%s: its config can be read again where its source says',
+    (_name, source) => {
+      // owner/repository, host/repository or a package's file: never somebody's memory.
+      expect(source).toMatch(/(^|[ (])[\w.-]+\/[\w.-]+/);
+    },
+  );
 
   it.each(counted.map((model) => [model.name, model] as const))('%s', (name, model) => {
     const published = model.published.totalParams ?? 0;
@@ -332,6 +339,11 @@ describe('errors found in peers stay theirs (reference, 4.5)', () => {
   it('a shared expert of size 0 has no gate either (Qwen3-Coder)', () => {
     expect(decodeAt(compiled('Qwen3-Coder-480B-A35B'), 0).shared_experts).toBe(0n);
     expect(decodeAt(compiled('Qwen3-Next-80B-A3B'), 0).shared_experts).toBe(48n * (6n * 2048n * 512n + 2n * 2048n));
+  });
+  it('Vidur, InferSim: every token that is put out pays for its logits', () => {
+    const work = { newTokens: 10, cachedTokens: 0, outputTokens: 3 };
+    const headless = compileModel({ ...gqa.spec, head: 'none' });
+    expect(countFlops(gqa, work).total - countFlops(headless, work).total).toBe(3n * 2n * 4096n * 128256n);
   });
   it('InferSim: router and first dense layers count', () => {
     const deepseek = decodeAt(compiled('DeepSeek-V3'), 0);

@@ -76,6 +76,30 @@ export function estimateRequest(
   };
 }
 
+/** Device time of a request, before any calibration, and the bytes it moves: what a meter records, without the rest. */
+export type RequestTime = { readonly acceleratorSeconds: number; readonly hbmBytes: bigint };
+
+/** The time and bytes of `estimateRequest` alone, for whoever counts every call. */
+export function requestTime(step: CompiledStep, work: Work, at: OperatingPoint): RequestTime {
+  const steps = work.outputTokens > 1 ? work.outputTokens - 1 : 0;
+  const devices = step.serving.tensorParallel;
+  let seconds = 0;
+  let bytes = 0;
+  if (work.newTokens > 0) {
+    const pass = stepTime(step, prefillLoad(work.newTokens, work.cachedTokens));
+    seconds = pass.seconds * devices;
+    bytes = Math.round(pass.bytes * devices);
+  }
+  if (steps > 0) {
+    const context = work.cachedTokens + work.newTokens + steps / 2;
+    const pass = stepTime(step, { sequences: at.batch, context, prefillTokens: 0, prefillContext: 0 });
+    const weight = (steps * devices) / at.batch;
+    seconds += pass.seconds * weight;
+    bytes += Math.round(pass.bytes * weight);
+  }
+  return { acceleratorSeconds: seconds, hbmBytes: BigInt(bytes) };
+}
+
 /** A pass that the request pays `weight` device-passes of. */
 function phase(step: CompiledStep, pass: StepTime, weight: number): PhaseEstimate {
   const { accelerator } = step.serving;

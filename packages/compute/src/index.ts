@@ -70,6 +70,8 @@ export {
   type Interval,
   type OperatingPoint,
   type PhaseEstimate,
+  type RequestTime,
+  requestTime,
 } from './estimate.ts';
 export {
   type AdaptedMatrix,

@@ -19,7 +19,7 @@ export type Serving = {
 };
 
 /**
- * Constants of the step-time model, fitted jointly (`scripts/fit-step-time.ts`): read them as one set, not as physics.
+ * Constants of the step-time model, fitted jointly (`bench/fit-step-time.ts`): read them as one set, not as physics.
  * Times in seconds; efficiencies are fractions of the dense peak or of the bandwidth.
  */
 export type StepConstants = {

@@ -11,7 +11,7 @@ import { type CompiledModel, compileModel } from './compile-model.ts';
 import { computeUnits } from './compute-units.ts';
 import { costOf } from './cost.ts';
 import { energyOf } from './energy.ts';
-import { estimateRequest } from './estimate.ts';
+import { estimateRequest, requestTime } from './estimate.ts';
 import { randomArchitecture } from './random-architecture.test-support.ts';
 import { readModelConfig } from './read-model-config.ts';
 import { saturatedThroughput, sequenceCapacity, servingPoint } from './serving-point.ts';
@@ -99,6 +99,16 @@ describe('invariants of time (reference, 8.3)', () => {
     for (let batch = 1; batch < 128; batch *= 2) expect(perToken(batch * 2)).toBeLessThan(perToken(batch));
   });
 
+  it('10: no architecture pays more device time per token in a larger batch', () => {
+    fc.assert(
+      fc.property(steps, fc.nat(100_000), fc.integer({ min: 1, max: 256 }), (step, context, batch) => {
+        const perToken = (sequences: number) =>
+          stepTime(step, { sequences, context, prefillTokens: 0, prefillContext: 0 }).seconds / sequences;
+        expect(perToken(batch + 1)).toBeLessThanOrEqual(perToken(batch) * (1 + 1e-12));
+      }),
+    );
+  });
+
   it('10: shares of a step sum to what was measured, to the nanosecond', () => {
     const parts = fc.array(fc.record({ newTokens: fc.integer({ min: 1, max: 4000 }), context: fc.nat(50_000) }), {
       minLength: 1,
@@ -133,6 +143,22 @@ describe('invariants of time (reference, 8.3)', () => {
     expect(stepOf(compiled('DeepSeek-V3'), 8).caches[0]?.bytes).toBe(61 * 576 * 2);
   });
 
+  it('11: over any number of devices the arithmetic of a step is that of one, for every architecture', () => {
+    fc.assert(
+      fc.property(randomArchitecture, fc.constantFrom(2, 3, 4, 8, 16), loads, (spec, devices, load) => {
+        const model = compileModel(spec);
+        const [one, cut] = [stepOf(model), stepOf(model, devices)];
+        const whole = stepTime(one, load).flops;
+        expect(Math.abs(stepTime(cut, load).flops * devices - whole)).toBeLessThanOrEqual(whole * 1e-9);
+        // A device keeps at least one head of each cache: cutting further repeats it instead.
+        for (const [index, cache] of cut.caches.entries()) {
+          const shards = Math.max(1, model.cache[index]?.shards ?? 1);
+          expect(cache.bytes * Math.min(devices, shards)).toBeCloseTo(one.caches[index]?.bytes ?? Number.NaN, 6);
+        }
+      }),
+    );
+  });
+
   it('13: low <= expected <= high; cost is linear in the price and falls with utilisation', () => {
     fc.assert(
       fc.property(
@@ -160,6 +186,19 @@ describe('invariants of time (reference, 8.3)', () => {
     expect(Number(at('2', '0.5'))).toBe(0.04);
   });
 
+  it('what a meter records is the time and the bytes of the estimate', () => {
+    fc.assert(
+      fc.property(steps, fc.nat(5000), fc.nat(5000), fc.nat(500), (step, newTokens, cachedTokens, outputTokens) => {
+        const work = { newTokens, cachedTokens, outputTokens };
+        const { prefill, decode, hbmBytes } = estimateRequest(step, work, { batch: 16 }, modelled);
+        expect(requestTime(step, work, { batch: 16 })).toEqual({
+          acceleratorSeconds: prefill.acceleratorSeconds + decode.acceleratorSeconds,
+          hbmBytes,
+        });
+      }),
+    );
+  });
+
   it('a cached prefix makes a request cheaper in FLOPs and seconds, and not free', () => {
     const step = stepOf(compiled('Qwen3-30B-A3B'), 2);
     const of = (newTokens: number, cachedTokens: number) =>
@@ -170,6 +209,34 @@ describe('invariants of time (reference, 8.3)', () => {
     expect(cached.acceleratorSeconds.expected).toBeLessThan(whole.acceleratorSeconds.expected);
     expect(cached.acceleratorSeconds.expected).toBeGreaterThan(alone.acceleratorSeconds.expected);
   });
+});
+
+describe('errors found in peers stay theirs (reference, 4.5): time', () => {
+  it('InferSim: no constant 30 ms stand before the first token, nor 5 ms before each', () => {
+    const { prefillSeconds, secondsPerOutputToken } = estimateRequest(
+      stepOf(compiled('Qwen3-0.6B')),
+      { newTokens: 16, cachedTokens: 0, outputTokens: 2 },
+      { batch: 1 },
+      modelled,
+    );
+    expect(prefillSeconds).toBeLessThan(0.01);
+    expect(secondsPerOutputToken.expected).toBeLessThan(0.005);
+  });
+
+  it('EcoLogits: the batch is an input, not always 64', () => {
+    const step = stepOf(compiled('Llama-3.1-8B'));
+    const secondsAt = (batch: number) =>
+      estimateRequest(step, { newTokens: 100, cachedTokens: 0, outputTokens: 100 }, { batch }, modelled)
+        .acceleratorSeconds.expected;
+    expect(secondsAt(1)).toBeGreaterThan(5 * secondsAt(64));
+  });
+
+  it.each(['h100-sxm', 'h200-sxm', 'h800-sxm'])(
+    'GenZ: the bf16 peak of %s is the dense 989, not the sparse 1,979',
+    (name) => {
+      expect(device(name).peak.bf16).toBe(989e12);
+    },
+  );
 });
 
 describe('the fit', () => {

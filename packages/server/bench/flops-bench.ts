@@ -41,11 +41,7 @@ export async function flopsBench(options: BenchOptions, generator: Generator): P
 
 async function newSide(rig: Rig, name: string): Promise<Side> {
   const environment = await seedEnvironment(rig.sql, name);
-  const prices = [
-    ...CARD.prices,
-    { key: 'flops', meter: 'flops', charge_model: { type: 'per_unit', unit_amount: '0.000000000000000001' } },
-  ];
-  await seedCard(rig.sql, environment, { ...CARD, prices });
+  await seedCard(rig.sql, environment, CARD);
   const names = Array.from({ length: CUSTOMERS }, (_, index) => customerName(index));
   await seedCustomers(rig.sql, environment, names);
   await seedGrantForAll(rig.sql, environment, GRANT);

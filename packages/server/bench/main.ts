@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type FlopsResult, flopsBench } from './flops-bench.ts';
 import { type IdentitiesResult, identitiesBench } from './identities-bench.ts';
+import { type HoldsResult, holdsBench } from './holds-bench.ts';
 import { type BenchOptions, type IngestResult, ingestBench, type Shape } from './ingest-bench.ts';
 import { PURE_SCENARIOS, runPureBench } from './pure-benches.ts';
 import { type ReplicasResult, replicasBench } from './replicas-bench.ts';
@@ -9,7 +10,7 @@ import { startGenerator } from './support/rig.ts';
 import { tmpdir } from 'node:os';
 
 /** `npm run bench`: docs/benchmarks.md says what it measures and how to read it. */
-const SERVICE_SCENARIOS = ['ingest', 'flops', 'replicas', 'identities'];
+const SERVICE_SCENARIOS = ['ingest', 'flops', 'replicas', 'identities', 'holds'];
 const SCENARIOS = [...PURE_SCENARIOS, ...SERVICE_SCENARIOS];
 const USAGE = `npm run bench -- [scenario ...] [options]
   ${SCENARIOS.join(', ')}: which to run (default all)
@@ -79,6 +80,7 @@ const results: {
   flops?: FlopsResult;
   replicas?: ReplicasResult[];
   identities?: IdentitiesResult;
+  holds?: HoldsResult;
 } = { machine: host, fdatasyncMs: fdatasync };
 const differences: string[] = [];
 if (scenarios.has('ingest')) {
@@ -96,6 +98,10 @@ if (scenarios.has('replicas')) {
 if (scenarios.has('identities')) {
   results.identities = await identitiesBench(options, generator, Number(values.identities));
   differences.push(...results.identities.differences);
+}
+if (scenarios.has('holds')) {
+  results.holds = await holdsBench(options, fdatasync);
+  differences.push(...results.holds.differences);
 }
 generator.stop();
 

@@ -80,6 +80,12 @@ export const LIMITS = {
   metadataMembersMax: 50,
   /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */
   uniqueValuesMax: 1_000_000,
+  /** Fees, allowances or entitlements of one plan or add-on: each is looked at whenever a period opens or closes. */
+  planPartsMax: 100,
+  /** Phases, add-ons and coupons of one subscription, and subscriptions and overrides of one customer: ingest reads them whole. */
+  termsMax: 100,
+  /** Periods that one move of a sandbox's clock closes before it answers; the job closes the rest. */
+  clockPeriodsMax: 2_000,
   /** Webhook endpoints of an environment: every event is handed to each that listens. */
   webhookEndpointsMax: 50,
   /** Attempts at one delivery, about three days with the pauses between, before it is dead and waits for a replay. */
@@ -107,10 +113,4 @@ export const LIMITS = {
   replayDecisionsMax: 1_000,
   /** Watched wallets one round of the job reads at a time. */
   watchedAtOnce: 500,
-  /** Fees, allowances or entitlements of one plan or add-on: each is looked at whenever a period opens or closes. */
-  planPartsMax: 100,
-  /** Phases, add-ons and coupons of one subscription, and subscriptions and overrides of one customer: ingest reads them whole. */
-  termsMax: 100,
-  /** Periods that one move of a sandbox's clock closes before it answers; the job closes the rest. */
-  clockPeriodsMax: 2_000,
 } as const;

@@ -13,8 +13,8 @@ import { expireHolds, HoldDesk } from './govern/index.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
 import { expireGrants, watchWallets } from './ledger/index.ts';
+import { advanceDue, entitleDue } from './billing/index.ts';
 import { addressGuard, createOutbound } from './outbound/index.ts';
-import { advanceDue } from './billing/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { costSource } from './record/cost-source.ts';
 import { GroupCommit } from './record/group-commit.ts';
@@ -107,13 +107,14 @@ function backgroundJobs({ database, record, holds, outbound, now, clocks, logErr
         if (isChanged || record.generations.isIncomplete) await record.generations.refresh(database.pool);
       },
     },
-    { name: 'hold expiry', everyMs: 1_000, run: () => expireHolds(database, holds, now()) },
     { name: 'sandbox clocks', everyMs: 1_000, run: () => clocks.refresh(database.pool) },
     {
       name: 'billing periods',
       everyMs: 5_000,
       run: () => advanceDue(database, now(), (error) => logError(error, 'billing periods')),
     },
+    { name: 'entitlements', everyMs: 5_000, run: () => entitleDue(database, now()) },
+    { name: 'hold expiry', everyMs: 1_000, run: () => expireHolds(database, holds, now()) },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
     { name: 'watched wallets', everyMs: 1_000, run: () => watchWallets(database, now(), false) },
     { name: 'wallet forecasts', everyMs: 30_000, run: () => watchWallets(database, now()) },

@@ -24,6 +24,7 @@ import type {
   RateCard,
   ReportedModel,
   Run,
+  SourceComparison,
   UsageReport,
   Wallet,
 } from './wire.ts';
@@ -41,6 +42,7 @@ export type Api = WatchApi & {
   readonly listMeters: () => Promise<Page<Meter>>;
   readonly listCustomers: (query: Query) => Promise<Page<Customer>>;
   readonly listDataQuality: (customer: string, query: Query) => Promise<Page<QualityFinding>>;
+  readonly compareSources: (customer: string, query: Query) => Promise<SourceComparison>;
   readonly lookUpPrice: (query: Query) => Promise<PriceLookup>;
   readonly getPriceTable: () => Promise<PriceTableReport>;
   readonly listPriceDisagreements: (query: Query) => Promise<Page<PriceDisagreement>>;
@@ -93,6 +95,7 @@ export function createApi(client: Client): Api {
     listMeters: () => call('GET', '/v1/meters', {}),
     listCustomers: (query) => call('GET', '/v1/customers', { query }),
     listDataQuality: (customer, query) => call('GET', `/v1/customers/${seg(customer)}/data_quality`, { query }),
+    compareSources: (customer, query) => call('GET', `/v1/customers/${seg(customer)}/data_quality/sources`, { query }),
     lookUpPrice: (query) => call('GET', '/v1/provider_prices', { query }),
     getPriceTable: () => call('GET', '/v1/provider_price_table', {}),
     listPriceDisagreements: (query) => call('GET', '/v1/provider_price_table/disagreements', { query }),

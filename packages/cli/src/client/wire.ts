@@ -87,6 +87,14 @@ export type Customer = {
   readonly provisional?: boolean;
 };
 
+/** The doors by which a customer's calls came, compared. */
+export type SourceComparison = {
+  readonly events_examined: number;
+  readonly is_complete: boolean;
+  readonly sources: readonly { readonly source: string; readonly calls: number; readonly failed: number }[];
+  readonly findings: readonly { readonly kind: string; readonly detail: string; readonly remedy: string }[];
+};
+
 export type PriceTable = {
   readonly library: string;
   readonly version: string;

@@ -100,6 +100,8 @@ test('what is wrong with usage is told by the import and by data-quality', async
     /^output_tokens_only {2}1 event\n {2}seen .+\n {2}latest +app 1: 5 output tokens.+\n {2}remedy +Send/,
   );
   expect(JSON.parse((await ergon.run('data-quality', 'acme', '--json')).out).data).toHaveLength(1);
+  const compared = await ergon.run('data-quality', 'acme', '--sources');
+  expect(compared.out).toMatch(/^source +calls +failed or retried\napp +1 +0\n\nNothing to warn of\.\n$/);
   expect((await ergon.run('data-quality', 'acme', '--to', '2020-01-01')).code).not.toBe(EXIT_CODE.ok);
   expect((await ergon.run('data-quality', 'nobody')).code).toBe(EXIT_CODE.notFound);
 });

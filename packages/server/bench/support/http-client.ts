@@ -8,13 +8,15 @@ export type RawAnswer = { readonly status: number; readonly body: string };
  */
 export class HttpConnection {
   readonly #socket: Socket;
+  readonly #path: string;
   readonly #head: string;
   #received: Buffer = Buffer.alloc(0);
   #waiting: { resolve: (answer: RawAnswer) => void; reject: (error: Error) => void } | undefined;
   #failure: Error | undefined;
 
-  private constructor(socket: Socket, head: string) {
+  private constructor(socket: Socket, path: string, head: string) {
     this.#socket = socket;
+    this.#path = path;
     this.#head = head;
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('error', (error) => this.#fail(error));
@@ -24,23 +26,24 @@ export class HttpConnection {
   /** @param headers lines as `name: value`, without their ends. */
   static open(url: string, path: string, headers: readonly string[]): Promise<HttpConnection> {
     const { hostname, port, host } = new URL(url);
-    const head = [`POST ${path} HTTP/1.1`, `host: ${host}`, ...headers, 'content-length: '].join('\r\n');
+    const head = [` HTTP/1.1`, `host: ${host}`, ...headers, 'content-length: '].join('\r\n');
     return new Promise((resolve, reject) => {
       const socket = connect({ host: hostname, port: Number(port), noDelay: true });
       socket.once('error', reject);
       socket.once('connect', () => {
         socket.off('error', reject);
-        resolve(new HttpConnection(socket, head));
+        resolve(new HttpConnection(socket, path, head));
       });
     });
   }
 
-  post(body: Buffer): Promise<RawAnswer> {
+  /** @param path another than the connection's. */
+  post(body: Buffer, path = this.#path): Promise<RawAnswer> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#socket.cork();
-      this.#socket.write(`${this.#head}${body.length}\r\n\r\n`, 'latin1');
+      this.#socket.write(`POST ${path}${this.#head}${body.length}\r\n\r\n`, 'latin1');
       this.#socket.write(body);
       this.#socket.uncork();
     });

@@ -39,12 +39,12 @@ const RULES: readonly { readonly kind: Difference['kind']; readonly text: string
           when 'reversal' then d.kind = 'revenue' and c.kind in ('grant', 'receivable', 'customer_credit')
           when 'grant' then d.kind in ('paid_in', 'promotion') and c.kind = 'grant'
           when 'expiry' then d.kind = 'grant' and c.kind = 'breakage'
+          when 'subscription' then d.kind = 'receivable' and c.kind = 'revenue'
+          when 'subscription_credit' then d.kind = 'revenue' and c.kind = 'customer_credit'
           when 'hold' then d.kind = 'grant' and c.kind = 'held'
           when 'release' then d.kind = 'held' and c.kind = 'grant'
           when 'settlement' then d.kind in ('held', 'grant', 'receivable') and c.kind = 'revenue'
           when 'settlement_reversal' then d.kind = 'revenue' and c.kind in ('grant', 'receivable')
-          when 'subscription' then d.kind = 'receivable' and c.kind = 'revenue'
-          when 'subscription_credit' then d.kind = 'revenue' and c.kind = 'customer_credit'
           when 'void_grant' then d.kind = 'grant' and c.kind in ('paid_in', 'promotion')
           when 'top_up_requested' then d.kind = 'payment_due' and c.kind = 'top_up'
           when 'top_up_paid' then d.kind = 'top_up' and c.kind = 'payment_due'
@@ -104,6 +104,32 @@ const RULES: readonly { readonly kind: Difference['kind']; readonly text: string
       from top_up t left join credit_grant g
         on g.environment_id = $1 and g.account_id = t.grant_id and g.top_up_id = t.id and g.wallet = t.wallet
       where t.environment_id = $1 and t.status = 'paid' and g.amount is distinct from t.amount`,
+  },
+  {
+    // A line of a subscription's period is posted with it; only usage was posted with its events.
+    kind: 'subscription',
+    text: `select 'line ' || l.subscription_id || '/' || l.number || '/' || l.line as key, l.amount::text as expected,
+        coalesce((case p.kind when 'subscription' then p.amount else -p.amount end)::text, 'no posting') as found
+      from subscription_line l left join posting p on p.environment_id = $1 and p.id = l.posting_id
+        and p.kind in ('subscription', 'subscription_credit') and p.currency = l.currency
+      where l.environment_id = $1 and l.kind <> 'usage' and l.amount <> 0
+        and l.amount is distinct from case p.kind when 'subscription' then p.amount else -p.amount end`,
+  },
+  {
+    kind: 'subscription',
+    text: `select 'posting ' || p.id as key, 'a line' as expected, 'none' as found from posting p
+      where p.environment_id = $1 and p.kind in ('subscription', 'subscription_credit') and not exists (
+        select from subscription_line l where l.environment_id = $1 and l.posting_id = p.id)`,
+  },
+  {
+    kind: 'subscription',
+    text: `select 'period ' || p.subscription_id || '/' || p.number as key, coalesce(sum(l.amount), 0)::text as expected,
+        p.total::text as found
+      from subscription_period p join subscription s on s.environment_id = $1 and s.id = p.subscription_id
+        left join subscription_line l on l.environment_id = $1 and l.subscription_id = p.subscription_id
+          and l.number = p.number and l.currency = s.currency
+      where p.environment_id = $1 and p.closed_at is not null
+      group by p.subscription_id, p.number, p.total having p.total <> coalesce(sum(l.amount), 0)`,
   },
   {
     kind: 'dimension set',

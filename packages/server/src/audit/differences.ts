@@ -19,6 +19,7 @@ export type Difference = {
     | 'grant'
     | 'hold'
     | 'budget'
+    | 'subscription'
     | 'run';
   readonly key: string;
   readonly expected: string;

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { subscribedPeriod } from '../catalog/billing-terms.ts';
 import { formatInstant } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { type App, type WriteRequest, writeRoute } from '../http/operation.ts';
@@ -14,6 +15,9 @@ import {
   refuseWrongCard,
   wrong,
 } from './subscribe.ts';
+import type { Client } from '../store/database.ts';
+import { subscriptionTerms } from './customer-terms.ts';
+import type { Subscription } from './subscription-store.ts';
 import { subscriptionParams } from './subscription-routes.ts';
 import {
   addOnBody,
@@ -113,7 +117,12 @@ function registerCancel(app: App, services: AppServices): void {
       change(services, request, 'subscription.resume', async ({ client, environmentId, subscription, open }) => {
         if (subscription.endsAt === null)
           throw refuse('conflict', `the subscription ${subscription.key} is not cancelled`);
-        const dueAt = open?.to ?? subscription.startsAt;
+        await refuseFollowed(client, environmentId, subscription);
+        const whole =
+          open === undefined
+            ? undefined
+            : subscribedPeriod({ ...subscriptionTerms(subscription), to: null }, open.from);
+        const dueAt = whole?.to ?? subscription.startsAt;
         await client.query(
           'update subscription set ends_at = null, due_at = $3 where environment_id = $1 and id = $2',
           [environmentId, subscription.id, formatInstant(dueAt)],
@@ -188,6 +197,22 @@ function registerParts(app: App, services: AppServices): void {
         await insertCoupon(client, environmentId, subscription.id, coupon, '/key');
       }),
   );
+}
+
+/** Another subscription of the customer may have been planned for when this one ends. */
+async function refuseFollowed(
+  client: Client,
+  environmentId: number,
+  { id, customerId, key }: Subscription,
+): Promise<void> {
+  const result = await client.query<{ key: string }>(
+    `select key from subscription where environment_id = $1 and customer_id = $2 and id <> $3
+       and tstzrange(starts_at, ends_at) && tstzrange((select starts_at from subscription where environment_id = $1 and id = $3), null)
+     limit 1`,
+    [environmentId, customerId, id],
+  );
+  const [next] = result.rows;
+  if (next !== undefined) throw refuse('conflict', `the subscription ${next.key} follows ${key}; cancel it first`);
 }
 
 function refuseMore({ subscription }: Changing): void {

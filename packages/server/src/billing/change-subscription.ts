@@ -6,6 +6,7 @@ import { LIMITS } from '../limits.ts';
 import type { Client } from '../store/database.ts';
 import { clockOf } from '../store/environment-clock.ts';
 import { advanceSubscription } from './advance.ts';
+import { compileEntitlements } from './compile-entitlements.ts';
 import { publishTerms } from './customer-terms.ts';
 import { endPeriodAt, latestPeriod, type PeriodRecord } from './period-store.ts';
 import { settlePeriod } from './settle-period.ts';
@@ -61,6 +62,7 @@ async function settleChange(client: Client, environmentId: number, id: bigint, n
     await settlePeriod({ client, environmentId, catalog, subscription, now }, open, 'in_advance');
   }
   await advanceSubscription({ client, environmentId, catalog, now }, id, STEPS_MAX);
+  await compileEntitlements(client, environmentId, id, now);
 }
 
 async function locked(client: Client, environmentId: number, id: bigint): Promise<Subscription> {

@@ -10,6 +10,7 @@ import { LIMITS } from '../limits.ts';
 import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
 import { advanceSubscription } from './advance.ts';
+import { compileDueEntitlements } from './compile-entitlements.ts';
 import { wrong } from './subscribe.ts';
 
 const clockBody = z.strictObject({ now: instantInput }).openapi('TestClockRequest');
@@ -44,6 +45,7 @@ export function registerClockRoute(app: App, services: AppServices): void {
       const now = instantMicros(body.now);
       await moveClock(client, environmentId, now);
       const { closed, isComplete } = await closeDue(client, environmentId, now);
+      await compileDueEntitlements(client, environmentId, now);
       await recordAction(client, {
         environmentId,
         actor: principal.keyId,

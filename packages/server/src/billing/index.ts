@@ -3,10 +3,12 @@ import type { App } from '../http/operation.ts';
 import { registerChangeRoutes } from './change-routes.ts';
 import { registerClockRoute } from './clock-route.ts';
 import { registerDefinitionRoutes } from './definition-routes.ts';
+import { registerEntitlementRoutes } from './entitlement-routes.ts';
 import { registerOverrideRoutes } from './override-routes.ts';
 import { registerSubscriptionRoutes } from './subscription-routes.ts';
 
 export { advanceDue } from './advance.ts';
+export { entitleDue } from './compile-entitlements.ts';
 
 /** Features, plans, add-ons, coupons; subscriptions and their periods; price overrides; the clock of a sandbox. */
 export function registerBillingRoutes(app: App, services: AppServices): void {
@@ -14,5 +16,6 @@ export function registerBillingRoutes(app: App, services: AppServices): void {
   registerSubscriptionRoutes(app, services);
   registerChangeRoutes(app, services);
   registerOverrideRoutes(app, services);
+  registerEntitlementRoutes(app, services);
   registerClockRoute(app, services);
 }

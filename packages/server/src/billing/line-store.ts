@@ -96,18 +96,18 @@ export async function statedAbout(
   );
 }
 
-/** Usage that the lines about each closed period state, in one sum for the period: what late events are told by. */
+/** Amount and quantity of the usage that the lines about each period state: what late events are told by. */
 export async function statedUsage(
   db: Queryable,
   environmentId: number,
   subscriptionId: bigint,
-): Promise<Map<number, Decimal>> {
-  const result = await db.query<{ about: number; amount: string }>(
-    `select about, sum(amount) as amount from subscription_line
+): Promise<Map<number, string>> {
+  const result = await db.query<{ about: number; sums: string }>(
+    `select about, trim_scale(sum(amount)) || ' for ' || trim_scale(sum(quantity)) as sums from subscription_line
      where environment_id = $1 and subscription_id = $2 and kind = 'usage' group by about`,
     [environmentId, subscriptionId],
   );
-  return new Map(result.rows.map((row) => [row.about, decimal(row.amount)]));
+  return new Map(result.rows.map((row) => [row.about, row.sums]));
 }
 
 export type NewLine = { readonly about: number; readonly owed: Owed; readonly postingId: bigint | null };

@@ -15,10 +15,14 @@ export const cadence = z
   )
   .openapi({ example: { unit: 'month', count: 1 } });
 
+/** Far beyond any fee, and a million of them still fit the ledger. */
+const FEE_MAX = decimal('1e15');
+const feeAmount = amountInput.refine((value) => compare(readAmount(value) ?? ZERO, FEE_MAX) < 0, 'must be below 10^15');
+
 const fee = z.strictObject({
   key: catalogKey,
   name: label.optional(),
-  amount: amountInput,
+  amount: feeAmount,
   charge: z.enum(['every_period', 'once']).default('every_period').openapi({
     description: '`once`: when the plan (or add-on) begins, such as a set-up fee',
   }),
@@ -97,6 +101,9 @@ export type AddOnSpec = z.infer<typeof addOnSpec>;
 export const featureSpec = z.strictObject({
   name: label.optional(),
   meter: catalogKey.optional().openapi({ description: 'What a metered entitlement to it counts' }),
+  only_tagged: z.boolean().default(false).openapi({
+    description: 'Count only events whose `feature` is this one; otherwise all of the meter',
+  }),
 });
 export type FeatureSpec = z.infer<typeof featureSpec>;
 

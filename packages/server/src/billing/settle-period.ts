@@ -1,4 +1,4 @@
-import { compare, decimal, isZero, ZERO } from '@ergon/exact';
+import { isZero } from '@ergon/exact';
 import { periodAt } from '../catalog/billing-period.ts';
 import type { TermsOf } from '../catalog/billing-terms.ts';
 import { customerById } from '../catalog/customers.ts';
@@ -34,12 +34,12 @@ export async function settlePeriod(
   const { client, environmentId, subscription } = context;
   const lines: { about: number; owed: Owed }[] = [];
   const customer = await termsOf(context);
-  if (which === 'all') {
-    for (const earlier of await changedPeriods(context, period)) {
-      for (const owed of await unstated(context, customer, earlier, 'all')) lines.push({ about: earlier.number, owed });
-    }
+  const changed = which === 'all' ? await changedPeriods(context, period) : [];
+  const totals = which === 'all' ? await lockTotals(context, [...changed, period]) : NO_TOTALS;
+  for (const about of [...changed, period]) {
+    for (const owed of await unstated(context, customer, about, which, totals))
+      lines.push({ about: about.number, owed });
   }
-  for (const owed of await unstated(context, customer, period, which)) lines.push({ about: period.number, owed });
   const posted = lines.filter(({ owed }) => owed.kind !== 'usage' && !isZero(owed.amount));
   const ids = await postSubscriptionAmounts(
     client,
@@ -64,6 +64,7 @@ async function unstated(
   customer: TermsOf,
   period: PeriodRecord,
   which: 'in_advance' | 'all',
+  totals: TotalsByPeriod,
 ): Promise<Owed[]> {
   const { client, environmentId, catalog, subscription } = context;
   const stated = await statedAbout(client, environmentId, subscription.id, period.number);
@@ -72,8 +73,8 @@ async function unstated(
   if (which === 'in_advance') {
     return difference([...fees, ...fixedInAdvance(subscription, customer, catalog, span)], stated);
   }
-  const totals = await periodTotals(context, period);
-  const owed = [...fees, ...usageOwed(subscription, customer, catalog, span, totals)];
+  const held = totals.get(period.period) ?? [];
+  const owed = [...fees, ...usageOwed(subscription, customer, catalog, span, held)];
   return difference([...owed, ...couponsOwed(subscription, period.number, owed)], stated);
 }
 
@@ -90,35 +91,42 @@ async function termsOf({ client, environmentId, subscription }: SettleContext): 
 
 type TotalsRow = { card_version_id: bigint; period: string; totals: StoredTotals };
 
-/** Locked, in key order: what rates at this moment is either in them or will be an adjustment. */
-async function periodTotals(
+type TotalsByPeriod = ReadonlyMap<string, readonly PeriodTotals[]>;
+const NO_TOTALS: TotalsByPeriod = new Map();
+
+/** Locked in the order in which ingest locks them: what rates at this moment is either in them or will be an adjustment. */
+async function lockTotals(
   { client, environmentId, subscription }: SettleContext,
-  period: PeriodRecord,
-): Promise<PeriodTotals[]> {
+  periods: readonly PeriodRecord[],
+): Promise<TotalsByPeriod> {
   const result = await client.query<TotalsRow>(
     `select card_version_id, period, totals from accumulator
-     where environment_id = $1 and customer_id = $2 and period = $3 order by card_version_id for update`,
-    [environmentId, subscription.customerId, period.period],
+     where environment_id = $1 and customer_id = $2 and period = any($3) order by card_version_id, period for update`,
+    [environmentId, subscription.customerId, periods.map(({ period }) => period)],
   );
-  return result.rows.map((row) => ({ cardVersionId: Number(row.card_version_id), totals: row.totals }));
+  const byPeriod = new Map<string, PeriodTotals[]>();
+  for (const row of result.rows) {
+    const totals = { cardVersionId: Number(row.card_version_id), totals: row.totals };
+    byPeriod.set(row.period, [...(byPeriod.get(row.period) ?? []), totals]);
+  }
+  return byPeriod;
 }
 
 /** Closed periods whose usage is no longer what their lines say: events came late, or were voided. */
 async function changedPeriods(context: SettleContext, open: PeriodRecord): Promise<PeriodRecord[]> {
   const { client, environmentId, subscription } = context;
   if (open.number === 1) return [];
-  const result = await client.query<{ period: string; charged: string }>(
-    `select a.period, sum((t.value ->> 'a')::numeric) as charged from accumulator a, json_each(a.totals) t
+  const result = await client.query<{ period: string; sums: string }>(
+    `select a.period, trim_scale(sum((t.value ->> 'a')::numeric)) || ' for ' || trim_scale(sum((t.value ->> 'q')::numeric)) as sums
+     from accumulator a, json_each(a.totals) t
      where a.environment_id = $1 and a.customer_id = $2 and a.period like '%@' || $3::text group by a.period`,
     [environmentId, subscription.customerId, String(subscription.id)],
   );
-  const charged = new Map(result.rows.map((row) => [row.period, decimal(row.charged)]));
+  const charged = new Map(result.rows.map((row) => [row.period, row.sums]));
   const stated = await statedUsage(client, environmentId, subscription.id);
   const closed = await listPeriods(client, environmentId, subscription.id, {
     before: BigInt(open.number),
     limit: open.number,
   });
-  return closed
-    .filter(({ number, period }) => compare(stated.get(number) ?? ZERO, charged.get(period) ?? ZERO) !== 0)
-    .reverse();
+  return closed.filter(({ number, period }) => stated.get(number) !== charged.get(period)).reverse();
 }

@@ -9,6 +9,7 @@ import { recordAction } from '../store/audit-log.ts';
 import { clockOf } from '../store/environment-clock.ts';
 import { advanceSubscription } from './advance.ts';
 import { noSubscription } from './change-subscription.ts';
+import { compileEntitlements } from './compile-entitlements.ts';
 import { publishTerms } from './customer-terms.ts';
 import { findPeriod, listPeriods } from './period-store.ts';
 import { listLines } from './line-store.ts';
@@ -115,6 +116,7 @@ function registerSubscribe(app: App, services: AppServices): void {
       await publishTerms(client, environmentId, customerId);
       const catalog = await loadSnapshot(client, environmentId);
       await advanceSubscription({ client, environmentId, catalog, now }, id, STEPS_MAX);
+      await compileEntitlements(client, environmentId, id, now);
       const made = await lockSubscription(client, environmentId, id);
       if (made === undefined) throw new Error('the subscription was not created');
       await recordAction(client, {

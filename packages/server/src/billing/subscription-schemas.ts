@@ -1,13 +1,26 @@
-import { toText } from '@ergon/exact';
+import { compare, decimal, toText, ZERO } from '@ergon/exact';
 import { z } from '@hono/zod-openapi';
 import { isTimeZone } from '../catalog/billing-month.ts';
 import { formatInstant } from '../event/instant.ts';
-import { amountInput, catalogKey, decimalOutput, externalId, instantInput, instantOutput } from '../http/wire.ts';
+import {
+  amountInput,
+  catalogKey,
+  decimalOutput,
+  externalId,
+  instantInput,
+  instantOutput,
+  readAmount,
+} from '../http/wire.ts';
 import { LIMITS } from '../limits.ts';
 import type { Line } from './line-store.ts';
 import type { PeriodRecord } from './period-store.ts';
 import { cadence } from './schemas.ts';
 import type { Subscription } from './subscription-store.ts';
+
+const QUANTITY_MAX = decimal(1_000_000);
+const quantity = amountInput
+  .refine((value) => compare(readAmount(value) ?? ZERO, QUANTITY_MAX) <= 0, 'at most 1000000')
+  .default('1');
 
 const day = z
   .string()
@@ -45,7 +58,7 @@ export const subscribeBody = z
       .default([])
       .openapi({ description: 'Plans that follow, in order of their beginning' }),
     add_ons: z
-      .array(z.strictObject({ key: catalogKey, quantity: amountInput.default('1') }))
+      .array(z.strictObject({ key: catalogKey, quantity }))
       .max(20)
       .default([]),
     coupons: z.array(catalogKey).max(20).default([]),
@@ -58,9 +71,7 @@ export const changeBody = z
   .strictObject({ plan: catalogKey, version, rate_card: rateCard, at: when })
   .openapi('SubscriptionChange');
 export const cancelBody = z.strictObject({ at: when.default('period_end') }).openapi('SubscriptionCancel');
-export const addOnBody = z
-  .strictObject({ key: catalogKey, quantity: amountInput.default('1') })
-  .openapi('SubscriptionAddOn');
+export const addOnBody = z.strictObject({ key: catalogKey, quantity }).openapi('SubscriptionAddOn');
 export const couponBody = z.strictObject({ key: catalogKey }).openapi('SubscriptionCoupon');
 
 export const subscriptionAnswer = z

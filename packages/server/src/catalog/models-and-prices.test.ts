@@ -110,14 +110,15 @@ test('a price matches the reported name, else the model it stands for; a void gi
   await call('PUT', '/v1/customers/rated', { body: { rate_card: 'by-model' } });
   const amountOf = async (model: string, tokens: Readonly<Record<string, number>> = million) => {
     const { lines, id } = await recorded({ model, tokens }, { subject: 'rated' });
-    return { amounts: lines.map((line: { amount: string }) => line.amount), id };
+    const ofLine = (line: { amount: string; unit_amount?: string }) => [line.amount, line.unit_amount];
+    return { amounts: lines.map(ofLine), id };
   };
   const first = await amountOf(opus);
-  expect(first.amounts).toEqual(['5']);
-  expect((await amountOf(opus.replace('us.', 'eu.'))).amounts).toEqual(['7']);
-  expect((await amountOf('gpt-5-mini-2025-08-07')).amounts).toEqual(['1']);
+  expect(first.amounts).toEqual([['5', '0.000005']]);
+  expect((await amountOf(opus.replace('us.', 'eu.'))).amounts).toEqual([['7', '0.000007']]);
+  expect((await amountOf('gpt-5-mini-2025-08-07')).amounts).toEqual([['1', '0.000001']]);
   expect((await amountOf('our-own-model')).amounts).toEqual([]);
-  expect((await amountOf(opus, { input: 0, output: 1_000_000 })).amounts).toEqual(['9']);
+  expect((await amountOf(opus, { input: 0, output: 1_000_000 })).amounts).toEqual([['9', '0.000009']]);
   const voided = { id: 'void-1', type: 'event.void', data: { source: 'api', id: first.id } };
   expect((await call('POST', '/v1/events', { body: voided })).body).toMatchObject({ accepted: 1, warnings: [] });
   const charge = await call('GET', '/v1/usage?meter=charge&customer=rated');

@@ -14,7 +14,7 @@ import {
   type WeightFormat,
   weightFormat,
 } from '@ergon/compute';
-import { type Decimal, decimal, ONE } from '@ergon/exact';
+import { type Decimal, decimal, multiply, ONE } from '@ergon/exact';
 import { type KnownModel, type ModelSource, modelSource } from './model-source.ts';
 import type { DeploymentSpec } from './schemas.ts';
 
@@ -26,8 +26,12 @@ export type ServedModel = {
   readonly batch: number;
 };
 
-/** USD of a device-hour, and the busy share that has to pay for it. */
-export type CompiledPrice = { readonly perDeviceHour: Decimal; readonly utilisation: Decimal };
+export type CompiledPrice = {
+  /** USD. */
+  readonly perDeviceHour: Decimal;
+  /** Busy seconds that an hour has and that pay for it: idle time is paid by what runs. */
+  readonly paidSeconds: Decimal;
+};
 
 export type CompiledDeployment = {
   readonly spec: DeploymentSpec;
@@ -92,7 +96,7 @@ function serve(
 function priceOf(price: DeploymentSpec['price']): CompiledPrice | undefined {
   if (price === undefined) return undefined;
   const utilisation = price.utilisation === undefined ? ONE : decimal(price.utilisation);
-  return { perDeviceHour: decimal(price.per_device_hour), utilisation };
+  return { perDeviceHour: decimal(price.per_device_hour), paidSeconds: multiply(decimal('3600'), utilisation) };
 }
 
 function weightsOf({ config }: ModelSource, dtype: DeploymentSpec['weight_dtype']): WeightFormat {

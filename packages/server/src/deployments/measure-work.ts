@@ -1,6 +1,7 @@
-import { COMPUTE_UNIT, countFlops, estimateRequest, trainingFlops, type Work, workOfTokens } from '@ergon/compute';
-import { type Decimal, decimal, divide, multiply, scaled } from '@ergon/exact';
+import { COMPUTE_UNIT, countFlops, requestTime, trainingFlops, type Work, workOfTokens } from '@ergon/compute';
+import { type Decimal, divide, multiply, scaled } from '@ergon/exact';
 import type { Tokens } from '@ergon/usage';
+import { ROLLUP_POSITION } from '../catalog/built-in-meters.ts';
 import { LIMITS } from '../limits.ts';
 import type { CompiledPrice, ServedModel } from './compile-deployment.ts';
 import { type Deployments, deploymentAt, type DeploymentVersion } from './deployments.ts';
@@ -32,7 +33,12 @@ export type MeasuredWork =
   | { readonly kind: 'measured'; readonly quantities: readonly WorkQuantity[]; readonly note: WorkNote }
   | { readonly kind: 'unmeasured'; readonly reason: Unmeasured };
 
-export type WorkQuantity = { readonly meter: string; readonly quantity: Decimal };
+export type WorkQuantity = {
+  readonly meter: string;
+  /** Position in a rollup row. */
+  readonly position: number;
+  readonly quantity: Decimal;
+};
 
 export type WorkQuestion = {
   /** As it was reported. */
@@ -125,9 +131,6 @@ function servesNow({ deployment: { spec } }: DeploymentVersion, model: string): 
   return spec.serves === undefined ? spec.model === model : spec.serves.includes(model);
 }
 
-/** Billed time follows from the deployment's version alone, so that identical requests bill alike whatever was observed since. */
-export const UNCALIBRATED = { factor: 1, low: 1, high: 1, observations: 0, timeBasis: 'modelled' } as const;
-
 /** Whole nanoseconds of more device time than this are not exact in a double; no call takes 100 days. */
 const SECONDS_MAX = 8_640_000;
 
@@ -139,14 +142,16 @@ function addServed(
   work: Work,
   reported: Decimal | undefined,
 ): boolean {
-  const estimate = estimateRequest(served.step, work, { batch: served.batch }, UNCALIBRATED);
-  const seconds = estimate.prefill.acceleratorSeconds + estimate.decode.acceleratorSeconds;
+  const { acceleratorSeconds: seconds, hbmBytes } = requestTime(served.step, work, served);
   if (!(seconds < SECONDS_MAX)) return false;
-  add(quantities, 'flops', estimate.flops.total, 0);
-  add(quantities, 'hbm_bytes', estimate.hbmBytes, 0);
-  add(quantities, 'accelerator_seconds', nanoseconds(seconds), 9);
+  add(quantities, 'flops', countFlops(served.source.model, work).total, 0);
+  add(quantities, 'hbm_bytes', hbmBytes, 0);
+  const billed = scaled(nanoseconds(seconds), 9);
+  if (billed.coefficient > 0n) {
+    quantities.push({ meter: 'accelerator_seconds', position: AT.billed, quantity: billed });
+  }
   const factor = version.calibration?.factor ?? 1;
-  addAllocated(quantities, version, reported ?? scaled(nanoseconds(seconds * factor), 9));
+  addAllocated(quantities, version, reported ?? (factor === 1 ? billed : scaled(nanoseconds(seconds * factor), 9)));
   return true;
 }
 
@@ -192,19 +197,23 @@ export function reportedWork(
 }
 
 function addAllocated(quantities: WorkQuantity[], { deployment }: DeploymentVersion, seconds: Decimal): void {
-  quantities.push({ meter: 'accelerator_seconds_allocated', quantity: seconds });
+  quantities.push({ meter: 'accelerator_seconds_allocated', position: AT.allocated, quantity: seconds });
   if (deployment.price === undefined) return;
-  quantities.push({ meter: 'physical_cost', quantity: physicalCost(seconds, deployment.price) });
+  const quantity = physicalCost(seconds, deployment.price);
+  quantities.push({ meter: 'physical_cost', position: AT.cost, quantity });
 }
 
-const HOUR = decimal('3600');
+const AT = {
+  billed: ROLLUP_POSITION.get('accelerator_seconds') ?? -1,
+  allocated: ROLLUP_POSITION.get('accelerator_seconds_allocated') ?? -1,
+  cost: ROLLUP_POSITION.get('physical_cost') ?? -1,
+};
+
+const COST_ROUNDING = { places: 12, mode: 'half-away-from-zero' } as const;
 
 /** Seconds x price / 3600 / utilisation, to 12 decimals, half away from zero. */
-export function physicalCost(deviceSeconds: Decimal, { perDeviceHour, utilisation }: CompiledPrice): Decimal {
-  return divide(multiply(deviceSeconds, perDeviceHour), multiply(HOUR, utilisation), {
-    places: 12,
-    mode: 'half-away-from-zero',
-  });
+export function physicalCost(deviceSeconds: Decimal, { perDeviceHour, paidSeconds }: CompiledPrice): Decimal {
+  return divide(multiply(deviceSeconds, perDeviceHour), paidSeconds, COST_ROUNDING);
 }
 
 function nanoseconds(seconds: number): bigint {
@@ -212,13 +221,19 @@ function nanoseconds(seconds: number): bigint {
 }
 
 function unitNanoseconds(source: KnownModel, work: Work): bigint {
-  const at = { batch: COMPUTE_UNIT.batch };
-  return nanoseconds(estimateRequest(source.unitStep, work, at, UNCALIBRATED).acceleratorSeconds.expected);
+  return nanoseconds(requestTime(source.unitStep, work, COMPUTE_UNIT).acceleratorSeconds);
 }
 
 function add(quantities: WorkQuantity[], meter: string, coefficient: bigint, scale: number): void {
-  if (coefficient > 0n) quantities.push({ meter, quantity: scaled(coefficient, scale) });
+  if (coefficient === 0n) return;
+  quantities.push({ meter, position: ROLLUP_POSITION.get(meter) ?? -1, quantity: scaled(coefficient, scale) });
 }
+
+/**
+ * Notes are few and events are many: one object for each (version or model, prompt length, basis), so that whoever writes it down
+ * may remember its text.
+ */
+const notes = new WeakMap<DeploymentVersion | KnownModel, Map<string, WorkNote>>();
 
 function noteOf(
   source: KnownModel,
@@ -227,6 +242,27 @@ function noteOf(
   timeBasis: WorkNote['timeBasis'],
 ): WorkNote {
   const context = contextBucket(work.newTokens + work.cachedTokens);
+  const owner = version ?? source;
+  let known = notes.get(owner);
+  if (known === undefined) {
+    known = new Map();
+    notes.set(owner, known);
+  }
+  const key = timeBasis === undefined ? context : `${context} ${timeBasis}`;
+  let note = known.get(key);
+  if (note === undefined) {
+    note = newNote(source, version, context, timeBasis);
+    known.set(key, note);
+  }
+  return note;
+}
+
+function newNote(
+  source: KnownModel,
+  version: DeploymentVersion | undefined,
+  context: string,
+  timeBasis: WorkNote['timeBasis'],
+): WorkNote {
   const note = { convention: 'ergon-flops-1', model: source.hash, basis: 'architecture', context } as const;
   if (version === undefined) return note;
   return { ...note, ...(timeBasis !== undefined && { timeBasis }), ...placeNote(version) };

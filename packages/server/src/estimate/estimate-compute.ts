@@ -1,7 +1,15 @@
-import { boundedFlops, COMPUTE_UNIT, countFlops, estimateRequest, type PhaseEstimate, type Work } from '@ergon/compute';
+import {
+  boundedFlops,
+  COMPUTE_UNIT,
+  countFlops,
+  estimateRequest,
+  type PhaseEstimate,
+  requestTime,
+  type Work,
+} from '@ergon/compute';
 import { type Decimal, scaled, toText } from '@ergon/exact';
 import { calibrationOf } from '../deployments/index.ts';
-import { physicalCost, type Place, UNCALIBRATED } from '../deployments/measure-work.ts';
+import { physicalCost, type Place } from '../deployments/measure-work.ts';
 import { AD_HOC } from './estimate-place.ts';
 import type { ComputeAnswer } from './schemas.ts';
 
@@ -57,9 +65,7 @@ export function estimateCompute(place: Place, works: Works): EstimatedWork {
   };
   // The step model times no encoders.
   if (source.model.encoder !== undefined) return { answer: counted, physicalCost: undefined };
-  const unit = { batch: COMPUTE_UNIT.batch };
-  const unitOf = (work: Work): number =>
-    estimateRequest(source.unitStep, work, unit, UNCALIBRATED).acceleratorSeconds.expected;
+  const unitOf = (work: Work): number => requestTime(source.unitStep, work, COMPUTE_UNIT).acceleratorSeconds;
   const withUnits = { ...counted, compute_units: each(works, (work) => secondsText(unitOf(work))) };
   return version?.deployment.served === undefined
     ? { answer: withUnits, physicalCost: undefined }
@@ -79,8 +85,8 @@ function estimateTime(place: Place, works: Works, counted: NonNullable<ComputeAn
     expected: expected.acceleratorSeconds.expected,
     high: high.acceleratorSeconds.high,
   };
-  const billable = (work: Work): number =>
-    estimateRequest(served.step, work, at, UNCALIBRATED).acceleratorSeconds.expected;
+  // What is billed follows from the deployment's version alone, whatever was observed since.
+  const billable = (work: Work): number => requestTime(served.step, work, at).acceleratorSeconds;
   const { price } = deployment;
   return {
     answer: {

@@ -4,6 +4,8 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const MINUS = 0x2d;
 const POINT = 0x2e;
+/** Up to the decimals of an amount and more: their multiples stay exact. */
+const POWERS_OF_TEN = Array.from({ length: 16 }, (_, places) => 10 ** places);
 const ZERO_DIGIT = 0x30;
 /** Room for the digits of a safe integer, a sign, a point and leading zeros of 18 decimals. */
 const NUMBER_BYTES_MAX = 64;
@@ -114,6 +116,10 @@ export class ByteWriter {
       else this.ascii(digits);
       return;
     }
+    if (typeof digits === 'number' && places < POWERS_OF_TEN.length) {
+      this.#fraction(digits, places);
+      return;
+    }
     const text = String(digits).padStart(places + 1, '0');
     const point = text.length - places;
     this.ascii(text.slice(0, point));
@@ -139,6 +145,22 @@ export class ByteWriter {
       rest = next;
     }
     this.#end += count;
+  }
+
+  /** `value / 10^places`; every step is exact below 2^53. */
+  #fraction(value: number, places: number): void {
+    const power = POWERS_OF_TEN[places] ?? 1;
+    let rest = value % power;
+    this.#digits((value - rest) / power);
+    if (this.#end + places + 1 > this.#buffer.length) this.#grow(places + 1);
+    const buffer = this.#buffer;
+    buffer[this.#end] = POINT;
+    for (let position = this.#end + places; position > this.#end; position--) {
+      const next = Math.floor(rest / 10);
+      buffer[position] = ZERO_DIGIT + (rest - next * 10);
+      rest = next;
+    }
+    this.#end += places + 1;
   }
 
   #utf8(text: string): void {

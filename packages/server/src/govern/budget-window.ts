@@ -1,4 +1,5 @@
 import { Temporal } from 'temporal-polyfill';
+import { type CadenceUnit, periodAt } from '../catalog/billing-period.ts';
 
 /** Where a counter stands: its own window or slice, and from where on slices add up to the window. Microseconds since 1970. */
 export type CounterWindow = { readonly start: number; readonly from: number };
@@ -11,7 +12,7 @@ const cache = new Map<string, { readonly start: number; readonly end: number }>(
 
 /**
  * The window of a budget that holds an instant. Calendar windows begin where the time zone's calendar says, whatever daylight
- * saving does to their length; a rolling window is 60 slices, and a slice leaves when it is wholly outside; a lifetime is one.
+ * saving does to their length; `every:1month@2026-01-15` follows a subscription's periods; a rolling window is 60 slices, and a slice leaves when it is wholly outside; a lifetime is one.
  */
 export function windowAt(window: string, timeZone: string, micros: number): CounterWindow {
   if (window === 'lifetime') return { start: 0, from: 0 };
@@ -21,6 +22,12 @@ export function windowAt(window: string, timeZone: string, micros: number): Coun
     const slice = length / SLICES;
     return { start: Math.floor(micros / slice) * slice, from: Math.floor((micros - length) / slice) * slice };
   }
+  const anchored = ANCHORED.exec(window);
+  if (anchored !== null) {
+    const [, count = '1', unit = 'month', anchorOn = ''] = anchored;
+    const { from } = periodAt({ timeZone, anchorOn, unit: unitOf(unit), count: Number(count) }, micros);
+    return { start: from, from };
+  }
   const key = `${window}|${timeZone}`;
   const known = cache.get(key);
   if (known !== undefined && micros >= known.start && micros < known.end)
@@ -29,6 +36,13 @@ export function windowAt(window: string, timeZone: string, micros: number): Coun
   if (cache.size > WINDOWS_CACHED_MAX) cache.clear();
   cache.set(key, found);
   return { start: found.start, from: found.start };
+}
+
+const ANCHORED = /^every:(\d+)(day|week|month|year)@(\d{4}-\d{2}-\d{2})$/;
+const UNITS: readonly CadenceUnit[] = ['day', 'week', 'month', 'year'];
+
+function unitOf(text: string): CadenceUnit {
+  return UNITS.find((unit) => unit === text) ?? 'month';
 }
 
 function calendarWindow(window: string, timeZone: string, micros: number): { start: number; end: number } {

@@ -47,6 +47,19 @@ const rolling = z
   .regex(/^rolling:[1-9]\d{0,3}[mhd]$/, 'rolling:<length>, such as rolling:24h')
   .openapi({ description: '60 slices; a slice leaves when it is wholly outside' });
 
+const anchored = z
+  .string()
+  .regex(
+    /^every:[1-9]\d{0,2}(day|week|month|year)@\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/,
+    'every:<count><unit>@<day>, such as every:1month@2026-01-15',
+  )
+  .refine((text) => {
+    const day = text.slice(-10);
+    const at = Date.parse(day);
+    return !Number.isNaN(at) && new Date(at).toISOString().startsWith(day);
+  }, 'no such day')
+  .openapi({ description: "A subscription's periods: so many units, counted from a day of the time zone" });
+
 const scopeValue = externalId;
 const scope = z
   .strictObject({
@@ -89,7 +102,7 @@ export const budgetSpec = z.strictObject({
     .enum(['charge', 'provider_cost', 'physical_cost'])
     .optional()
     .openapi({ description: 'Which money a currency limits; charge when left out' }),
-  window: z.union([z.enum(WINDOWS), rolling]),
+  window: z.union([z.enum(WINDOWS), rolling, anchored]),
   time_zone: z.string().max(64).refine(isTimeZone, 'an IANA time zone').default('UTC'),
   limit: positive,
   mode: z

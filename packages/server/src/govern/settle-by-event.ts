@@ -12,8 +12,8 @@ const DAY_MICROS = 86_400_000_000;
  * @throws ProblemError when the event is not valid, or another body stands under its identity.
  */
 export async function settleByEvent(services: AppServices, principal: Principal, value: unknown): Promise<void> {
-  const receivedAt = services.now();
   const { environmentId } = principal;
+  const receivedAt = services.clocks.now(environmentId);
   const captured = captureEvent(value, 0, {
     environmentId,
     receivedAt,

@@ -38,7 +38,7 @@ async function record(
   body: Buffer,
   requestId: string,
 ): Promise<HttpAnswer> {
-  const receivedAt = services.clocks.now(principal.environmentId);
+  const receivedAt = await services.clocks.read(services.database.pool, principal.environmentId);
   const outcome = await ingest(services.groupCommit, {
     environmentId: principal.environmentId,
     body,

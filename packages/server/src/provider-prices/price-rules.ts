@@ -148,12 +148,6 @@ export const PROVIDER_ALIASES: ReadonlyMap<string, string> = new Map([
   ['copilot', 'github-copilot'],
 ]);
 
-/**
- * Sellers whose own cost figure is what they charge: xAI's ticks (verified on fixtures to the last digit) and OpenRouter's
- * `cost`. Anyone else's figure is kept beside ours and not used.
- */
-export const TRUSTED_COST_REPORTERS: ReadonlySet<string> = new Set(['x-ai', 'openrouter']);
-
 /** What providers call the ordinary tier. */
 export const STANDARD_TIERS: ReadonlySet<string> = new Set([
   'standard',

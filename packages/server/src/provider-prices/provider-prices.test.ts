@@ -270,7 +270,7 @@ describe("the provider's own figure", () => {
   });
 
   test('of a provider that is not on the list is not used', () => {
-    const other = record({ provider: 'perplexity', model: 'no-such', tokens: { input: 1 }, ...reported('0.5') });
+    const other = record({ provider: 'groq', model: 'no-such', tokens: { input: 1 }, ...reported('0.5') });
     expect(prices.cost(other, NOW)).toBeUndefined();
   });
 

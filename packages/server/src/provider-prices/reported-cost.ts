@@ -1,6 +1,6 @@
 import { equals, isPositive, parseDecimal, roundAmount } from '@ergon/exact';
-import type { UsageRecord } from '@ergon/usage';
-import { PROVIDER_ALIASES, TRUSTED_COST_REPORTERS } from './price-rules.ts';
+import { isReportedCostTrusted, type UsageRecord } from '@ergon/usage';
+import { PROVIDER_ALIASES } from './price-rules.ts';
 import type { ProviderCost } from './types.ts';
 
 /**
@@ -17,7 +17,7 @@ export function trustedReportedCost(
   const reported = record.providerReportedCost;
   const named = record.provider?.toLowerCase().trim() ?? '';
   const provider = seller ?? PROVIDER_ALIASES.get(named) ?? named;
-  if (reported === undefined || reported.currency !== 'USD' || !TRUSTED_COST_REPORTERS.has(provider)) return computed;
+  if (reported === undefined || reported.currency !== 'USD' || !isReportedCostTrusted(provider)) return computed;
   const figure = parseDecimal(reported.amount);
   if (figure === undefined || !isPositive(figure)) return computed;
   const amount = roundAmount(figure);

@@ -63,7 +63,7 @@ export function findMistakes(events: readonly CheckedEvent[], watch: CallWatch):
 const CALL_ID = /^[\x20-\x7e]{1,256}$/;
 
 /** What every door that sees a call can name it by. */
-function callIdOf(data: CapturedEvent['data']): string | undefined {
+export function callIdOf(data: CapturedEvent['data']): string | undefined {
   const { call_id: callId, response_id: responseId } = data;
   if (typeof callId === 'string') return callId;
   return typeof responseId === 'string' && CALL_ID.test(responseId) ? responseId : undefined;

@@ -89,6 +89,30 @@ test('usage that comes by two doors is found by its call id, or by its figures',
   expect(await findings('twice')).toMatchObject([{ kind: 'arrives_twice', events: '6' }]);
 });
 
+test('the sources of a customer are compared over any time; a void of one door mends it', async () => {
+  const sent = (source: string) =>
+    Array.from({ length: 6 }, (_, index) =>
+      event('doors', { tokens: { input: 2_000 + index, output: 9 } }, { source, time: '2026-11-20T10:00:00Z' }),
+    );
+  const [gateway, logs] = [sent('gateway'), sent('logs')];
+  const span = '?from=2026-11-20T00:00:00Z&to=2026-11-21T00:00:00Z';
+  // Another process would not have seen the first six; here they are read again.
+  await send([...gateway, ...logs]);
+  const compare = async () => (await server.call('GET', `/v1/customers/doors/data_quality/sources${span}`)).body;
+  expect(await compare()).toMatchObject({
+    events_examined: 12,
+    is_complete: true,
+    sources: [
+      { source: 'gateway', calls: 6, failed: 0 },
+      { source: 'logs', calls: 6, failed: 0 },
+    ],
+    findings: [{ kind: 'arrives_twice', detail: expect.stringContaining('6 calls'), remedy: REMEDIES.arrives_twice }],
+  });
+  await send(logs.map(({ id }) => ({ id: `void-${String(id)}`, type: 'event.void', data: { source: 'logs', id } })));
+  expect(await compare()).toMatchObject({ events_examined: 6, findings: [] });
+  expect((await server.call('GET', '/v1/customers/nobody/data_quality/sources')).status).toBe(404);
+});
+
 test('a duplicate is no second door, and is not warned of again', async () => {
   const bad = event('same', { tokens: { output: 3 } });
   expect((await send([bad])).warnings).toHaveLength(1);

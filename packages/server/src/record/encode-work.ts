@@ -15,35 +15,31 @@ export type StoredWork =
       readonly x?: string;
     };
 
+/** Events of one deployment share their note, so its text is made once. */
+const texts = new WeakMap<EventWork, Uint8Array>();
+
 export function writeWork(writer: ByteWriter, work: EventWork): void {
-  if ('unmeasured' in work) {
-    writer.ascii(',"w":{"u":"');
-    writer.ascii(work.unmeasured);
-    writer.ascii('"}');
-    return;
+  let text = texts.get(work);
+  if (text === undefined) {
+    text = Buffer.from(`,"w":${JSON.stringify(storedWork(work))}`);
+    texts.set(work, text);
   }
-  writer.ascii(',"w":{"b":"');
-  writer.ascii(work.basis);
-  writer.ascii('"');
-  member(writer, ',"n":"', work.convention);
-  member(writer, ',"m":"', work.model);
-  member(writer, ',"t":"', work.timeBasis);
-  member(writer, ',"d":"', work.deployment);
-  if (work.version !== undefined) {
-    writer.ascii(',"v":');
-    writer.number(work.version);
-  }
-  member(writer, ',"a":"', work.accelerator);
-  member(writer, ',"x":"', work.context);
-  writer.ascii('}');
+  writer.bytes(text);
 }
 
-/** Names and hashes only: nothing in them needs escaping. */
-function member(writer: ByteWriter, name: string, value: string | undefined): void {
-  if (value === undefined) return;
-  writer.ascii(name);
-  writer.ascii(value);
-  writer.ascii('"');
+function storedWork(work: EventWork): StoredWork {
+  if ('unmeasured' in work) return { u: work.unmeasured };
+  const { convention: n, model: m, timeBasis: t, deployment: d, version: v, accelerator: a, context: x } = work;
+  return {
+    b: work.basis,
+    ...(n !== undefined && { n }),
+    ...(m !== undefined && { m }),
+    ...(t !== undefined && { t }),
+    ...(d !== undefined && { d }),
+    ...(v !== undefined && { v }),
+    ...(a !== undefined && { a }),
+    ...(x !== undefined && { x }),
+  };
 }
 
 export function decodeWork(stored: StoredWork): EventWork {

@@ -1,6 +1,5 @@
 import { type Decimal, isZero } from '@ergon/exact';
 import type { UsageRecord } from '@ergon/usage';
-import { ROLLUP_POSITION } from '../catalog/built-in-meters.ts';
 import { quantityOf } from '../catalog/custom-meter.ts';
 import type { Deployments } from '../deployments/deployments.ts';
 import { type MeasuredWork, measureWork, reportedWork, type WorkNote } from '../deployments/measure-work.ts';
@@ -65,9 +64,7 @@ function declared(data: CapturedEvent['data']): EventWork | undefined {
 
 function noted(work: MeasuredWork, quantities: BuiltInQuantity[]): EventWork {
   if (work.kind === 'unmeasured') return { unmeasured: work.reason };
-  for (const { meter, quantity } of work.quantities) {
-    quantities.push({ meter, position: ROLLUP_POSITION.get(meter) ?? -1, quantity });
-  }
+  quantities.push(...work.quantities);
   return work.note;
 }
 

@@ -118,7 +118,8 @@ const EMPTY_ROW: readonly null[] = ROLLUP_METERS.map(() => null);
 const EMPTY_DECIMALS: readonly null[] = EMPTY_ROW;
 
 function addDecimal(row: UsageRow, position: number, value: Decimal): void {
-  row.decimals[position] = add(row.decimals[position] ?? ZERO, value);
+  const sum = row.decimals[position];
+  row.decimals[position] = sum === null || sum === undefined ? value : add(sum, value);
 }
 
 function emptyMeterRow(meterId: number, customerId: number, minute: number, dimensionSetId: string): MeterRow {

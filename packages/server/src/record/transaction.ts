@@ -67,8 +67,13 @@ async function recordEvents(context: GroupContext, requests: readonly PendingReq
   const attributed = await attribute(context, claimed.catalog, fresh, actors);
   const findings = checkQuality(context, requests, candidates, attributed);
   await writeBlock({ ...context, catalog: claimed.catalog, blockId: claimed.claim.blockId }, attributed);
+  if (claimed.claim.voidsWaiting) await applyWaitingVoids(context, fresh);
+  // Last, after every row that others wait for.
   if (findings.length > 0) await writeFindings(context.client, context.environmentId, findings, context.now);
-  if (!claimed.claim.voidsWaiting) return;
+}
+
+/** Carries out the voids that came before these events. */
+async function applyWaitingVoids(context: GroupContext, fresh: readonly (PreparedEvent | null)[]): Promise<void> {
   const identities = fresh.flatMap((event) => event?.event.identity ?? []);
   const voids = await waitingVoids(context.client, context.environmentId, identities, context.now);
   if (voids.length === 0) return;

@@ -4,6 +4,7 @@ import { z } from '@hono/zod-openapi';
 import { localMinute } from '../catalog/billing-month.ts';
 import type { CardVersion } from '../catalog/snapshot.ts';
 import { decimalOutput } from '../http/wire.ts';
+import { matchBucket } from '../record/match-price.ts';
 import type { PreparedEvent } from '../record/prepare.ts';
 import type { EventRating, RatedLine } from '../record/types.ts';
 
@@ -98,7 +99,7 @@ function priceOf(line: RatedLine, version: CardVersion, { prepared, timeZone }: 
   let byName: CompiledPrice | undefined;
   for (const price of version.card.prices) {
     if (!line.bucket.startsWith(`${price.key}/`)) continue;
-    const bucket = price.bucket(dimensions);
+    const bucket = matchBucket(price, dimensions);
     if (bucket !== undefined && `${price.key}/${bucket.key}` === line.bucket) return { price, bucket };
     if (byName === undefined || byName.key.length < price.key.length) byName = price;
   }

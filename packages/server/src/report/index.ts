@@ -4,7 +4,10 @@ import { registerEventRoutes } from './event-routes.ts';
 import { registerReportedModelsRoute } from './reported-models-route.ts';
 import { registerPerTokenRoute } from './per-token-route.ts';
 import { registerRunRoute } from './run-route.ts';
+import { registerSourceRoute } from './source-route.ts';
 import { registerUsageRoute } from './usage-route.ts';
+
+export { meterTotal } from './meter-total.ts';
 
 /** What was used, which events came, why one cost what it did, and what a run did in all. Nothing here writes. */
 export function registerReportRoutes(app: App, services: AppServices): void {
@@ -13,4 +16,5 @@ export function registerReportRoutes(app: App, services: AppServices): void {
   registerEventRoutes(app, services);
   registerRunRoute(app, services);
   registerReportedModelsRoute(app, services);
+  registerSourceRoute(app, services);
 }

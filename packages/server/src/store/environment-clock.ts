@@ -12,7 +12,7 @@ export async function clockOf(db: Queryable, environmentId: number, now: number)
 
 /**
  * Stopped clocks of sandboxes, for the paths that cannot ask the database each time. The process that moves a clock knows at
- * once, the others within a second.
+ * once, the others when they next receive events there, and that a clock was stopped at all within a second.
  */
 export class EnvironmentClocks {
   readonly #machine: () => number;
@@ -24,6 +24,14 @@ export class EnvironmentClocks {
 
   now(environmentId: number): number {
     return this.#stopped.get(environmentId) ?? this.#machine();
+  }
+
+  /** The time as events are received: a clock known to stand still is read again, the others cost nothing. */
+  async read(db: Queryable, environmentId: number): Promise<number> {
+    if (!this.#stopped.has(environmentId)) return this.#machine();
+    const now = await clockOf(db, environmentId, this.#machine());
+    this.set(environmentId, now);
+    return now;
   }
 
   /** A clock that this process has moved. */

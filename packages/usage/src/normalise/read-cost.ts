@@ -28,10 +28,10 @@ function dollars(value: unknown): Decimal | undefined {
 }
 
 /**
- * Providers whose own figure may stand for the cost: they resell at prices no table follows. Everyone else's figure is
- * shown beside ours and never replaces it.
+ * Providers whose own figure may stand for the cost: it is what they charge, and holds what no table follows (a router's offers,
+ * Perplexity's fee by search). Everyone else's figure is shown beside ours and never replaces it.
  */
-const TRUSTED: ReadonlySet<string> = new Set(['openrouter', 'perplexity', 'xai', 'x_ai']);
+const TRUSTED: ReadonlySet<string> = new Set(['openrouter', 'perplexity', 'xai', 'x_ai', 'x-ai']);
 
 /** Whether the provider's reported cost may be used as the cost. */
 export function isReportedCostTrusted(provider: string | undefined): boolean {

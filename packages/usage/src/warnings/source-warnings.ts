@@ -6,6 +6,8 @@ import type { UsageWarning } from './usage-warnings.ts';
 export type SeenCall = {
   readonly source: string;
   readonly occurredAt: string;
+  /** What both doors name the call by, where they do: then one call is sign enough. */
+  readonly callId?: string | undefined;
   readonly record: UsageRecord;
   readonly isFailed: boolean;
 };
@@ -25,18 +27,23 @@ export const TWINS_MIN = 5;
 export function sourceWarnings(calls: readonly SeenCall[]): readonly UsageWarning[] {
   const bySource = new Map<string, { calls: number; failed: number }>();
   const sourcesOfCall = new Map<string, Set<string>>();
+  const sourcesOfName = new Map<string, Set<string>>();
   for (const call of calls) {
     const source = bySource.get(call.source) ?? { calls: 0, failed: 0 };
     source.calls += 1;
     if (call.isFailed) source.failed += 1;
     bySource.set(call.source, source);
     if (sumTokens(call.record.tokens) < TWIN_TOKENS_MIN) continue;
-    const key = fingerprint(call);
-    const sources = sourcesOfCall.get(key);
-    if (sources === undefined) sourcesOfCall.set(key, new Set([call.source]));
-    else sources.add(call.source);
+    addTo(sourcesOfCall, fingerprint(call), call.source);
+    if (call.callId !== undefined) addTo(sourcesOfName, call.callId, call.source);
   }
-  return [...withoutFailures(bySource), ...twins(bySource, sourcesOfCall)];
+  return [...withoutFailures(bySource), ...named(sourcesOfName), ...twins(bySource, sourcesOfCall, sourcesOfName)];
+}
+
+function addTo(sourcesOf: Map<string, Set<string>>, key: string, source: string): void {
+  const sources = sourcesOf.get(key);
+  if (sources === undefined) sourcesOf.set(key, new Set([source]));
+  else sources.add(source);
 }
 
 function* withoutFailures(bySource: ReadonlyMap<string, { calls: number; failed: number }>): Iterable<UsageWarning> {
@@ -47,22 +54,37 @@ function* withoutFailures(bySource: ReadonlyMap<string, { calls: number; failed:
   }
 }
 
-function* twins(
-  bySource: ReadonlyMap<string, { calls: number }>,
-  sourcesOfCall: ReadonlyMap<string, ReadonlySet<string>>,
-): Iterable<UsageWarning> {
-  const shared = new Map<string, { left: string; right: string; calls: number }>();
-  for (const sources of sourcesOfCall.values()) {
+type SourcesOf = ReadonlyMap<string, ReadonlySet<string>>;
+type SharedCalls = { readonly left: string; readonly right: string; readonly calls: number };
+
+/** The pairs of sources that share calls, and how many. */
+function pairs(sourcesOf: SourcesOf): ReadonlyMap<string, SharedCalls> {
+  const shared = new Map<string, SharedCalls>();
+  for (const sources of sourcesOf.values()) {
     if (sources.size < 2) continue;
     const [left = '', right = ''] = [...sources].toSorted();
     const key = JSON.stringify([left, right]);
-    const pair = shared.get(key) ?? { left, right, calls: 0 };
-    pair.calls += 1;
-    shared.set(key, pair);
+    shared.set(key, { left, right, calls: (shared.get(key)?.calls ?? 0) + 1 });
   }
-  for (const { left, right, calls } of shared.values()) {
+  return shared;
+}
+
+function* named(sourcesOfName: SourcesOf): Iterable<UsageWarning> {
+  for (const { left, right, calls } of pairs(sourcesOfName).values()) {
+    const detail = `${calls} calls arrived from both ${left} and ${right} under the same call id; keep one of the two`;
+    yield { code: 'arrives_twice', detail };
+  }
+}
+
+function* twins(
+  bySource: ReadonlyMap<string, { calls: number }>,
+  sourcesOfCall: SourcesOf,
+  sourcesOfName: SourcesOf,
+): Iterable<UsageWarning> {
+  const told = pairs(sourcesOfName);
+  for (const [key, { left, right, calls }] of pairs(sourcesOfCall)) {
     const smaller = Math.min(bySource.get(left)?.calls ?? 0, bySource.get(right)?.calls ?? 0);
-    if (calls < TWINS_MIN || calls < smaller * TWIN_SHARE) continue;
+    if (told.has(key) || calls < TWINS_MIN || calls < smaller * TWIN_SHARE) continue;
     const detail = `${calls} calls arrived from both ${left} and ${right} with the same model, minute and figures; keep one of the two`;
     yield { code: 'arrives_twice', detail };
   }

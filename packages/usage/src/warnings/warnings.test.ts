@@ -65,6 +65,15 @@ test('the same calls from two doors are seen, whoever is larger', () => {
   expect(codes).toEqual(['arrives_twice']);
 });
 
+test('one call id from two doors is a sign, told once; attempts of one door are none', () => {
+  const callId = { callId: 'c1' };
+  expect(sourceWarnings([...calls('gateway', 1, callId), ...calls('import', 1, callId)])).toEqual([
+    { code: 'arrives_twice', detail: expect.stringContaining('1 calls arrived from both gateway and import') },
+  ]);
+  expect(sourceWarnings([...calls('gateway', 9, callId), ...calls('import', 9, callId)])).toHaveLength(1);
+  expect(sourceWarnings(calls('gateway', 9, callId))).toEqual([]);
+});
+
 test('a few twins, small calls and one door alone are no sign', () => {
   expect(sourceWarnings([...calls('gateway', 200), ...calls('import', 4)])).toEqual([]);
   expect(sourceWarnings([...calls('gateway', 100), ...calls('gateway', 100)])).toEqual([]);

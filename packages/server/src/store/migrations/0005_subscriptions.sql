@@ -56,6 +56,8 @@ create table subscription (
   ends_at timestamptz,
   -- When its next period opens or closes; null when nothing will happen any more.
   due_at timestamptz,
+  -- When what it entitles to changes next: a phase begins, an add-on goes, it ends.
+  entitlements_due_at timestamptz,
   created_at timestamptz not null default now(),
   primary key (environment_id, id),
   unique (environment_id, key),
@@ -68,6 +70,7 @@ create table subscription (
 );
 create index subscription_customer on subscription (environment_id, customer_id);
 create index subscription_due on subscription (due_at) where due_at is not null;
+create index subscription_entitlements_due on subscription (entitlements_due_at) where entitlements_due_at is not null;
 
 -- Which plan version holds from when; the last one holds until the subscription ends.
 create table subscription_phase (
@@ -171,10 +174,6 @@ create trigger subscription_line_open before insert on subscription_line
 -- What rating needs of a customer's subscriptions and overrides, compiled by whoever changes them (catalog/billing-terms.ts):
 -- ingest reads it with the customer's row. Null for everybody without either.
 alter table customer add column terms jsonb;
-
-alter table posting drop constraint posting_kind_check;
-alter table posting add constraint posting_kind_check
-  check (kind in ('grant', 'usage', 'reversal', 'expiry', 'void_grant', 'subscription', 'subscription_credit'));
 
 -- A sandbox may stop its clock and move it; null: the machine's clock.
 alter table environment add column is_sandbox boolean not null default false;

@@ -140,35 +140,3 @@ create table policy_decision (
 create index policy_decision_at on policy_decision (environment_id, at, id);
 create trigger policy_decision_append_only before update or delete or truncate on policy_decision
   for each statement execute function ergon_refuse_change();
-
--- What budgets tell, once a window: a threshold crossed, and the first spending that passed an enforced limit. The counter's row is
--- locked by whoever comes here, so two transactions never bring one key.
-create function ergon_tell_budget() returns trigger language plpgsql as $$
-declare
-  of_budget budget;
-  what text;
-  told jsonb;
-  name text;
-begin
-  select * into of_budget from budget b where b.environment_id = new.environment_id and b.id = new.budget_id;
-  told := jsonb_build_object('budget', of_budget.key, 'member', new.member, 'limit', of_budget.spec ->> 'limit',
-    'unit', of_budget.spec ->> 'unit', 'mode', of_budget.spec ->> 'mode',
-    'window_start', to_char(new.window_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'));
-  name := new.budget_id || '/' || md5(new.member) || '/' || extract(epoch from new.window_start)::text;
-  if tg_table_name = 'budget_crossing' then
-    what := 'budget.threshold_crossed';
-    told := told || jsonb_build_object('threshold', to_jsonb(new) ->> 'threshold');
-    name := 'budget_threshold/' || name || '/' || (to_jsonb(new) ->> 'threshold');
-  else
-    what := 'budget.exceeded';
-    told := told || jsonb_build_object('amount', to_jsonb(new) ->> 'amount', 'cause', to_jsonb(new) ->> 'cause');
-    name := 'budget_exceeded/' || name;
-  end if;
-  insert into outbox_event (environment_id, type, crossing_key, customer, data, occurred_at)
-  values (new.environment_id, what, name, of_budget.spec #>> '{scope,customer}', told,
-    coalesce((to_jsonb(new) ->> 'crossed_at')::timestamptz, (to_jsonb(new) ->> 'occurred_at')::timestamptz, now()))
-  on conflict (environment_id, crossing_key) do nothing;
-  return null;
-end $$;
-create trigger budget_crossing_told after insert on budget_crossing for each row execute function ergon_tell_budget();
-create trigger budget_overage_told after insert on budget_overage for each row execute function ergon_tell_budget();
