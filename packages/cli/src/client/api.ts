@@ -7,7 +7,6 @@ import type {
   Customer,
   Deployment,
   Estimate,
-  Entitlement,
   EventExplanation,
   EventSummary,
   Grant,
@@ -34,6 +33,7 @@ import type {
   UsageReport,
   Wallet,
 } from './wire.ts';
+import type { Entitlement } from './wire-entitlement.ts';
 import { type WatchApi, watchApi } from './watch-api.ts';
 
 /** One page of events as it goes over the wire. */

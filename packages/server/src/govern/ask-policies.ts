@@ -34,7 +34,7 @@ export async function askPolicies(
   const question = { place: 'hold', subject: body.id, inputs } as const;
   const { pool } = services.database;
   const [decided] = await decideAndRecord(pool, services.policies, environmentId, [question], {
-    now: services.now(),
+    now: services.clocks.now(environmentId),
     revision,
   });
   if (decided === undefined) throw new Error('a question had no answer');

@@ -107,7 +107,7 @@ function registerCreate(app: App, services: AppServices): void {
       const secret = newSecret();
       const id = `we_${randomBytes(12).toString('hex')}`;
       const spec = { id, url: body.url, description: body.description ?? null, eventTypes: body.event_types, secret };
-      const row = await insertEndpoint(client, environmentId, spec, services.now());
+      const row = await insertEndpoint(client, environmentId, spec, services.clocks.now(environmentId));
       await recordAction(client, {
         environmentId,
         actor: principal.keyId,
@@ -146,7 +146,7 @@ function registerPut(app: App, services: AppServices): void {
         eventTypes: body.event_types,
         isEnabled: body.enabled,
       };
-      const row = await updateEndpoint(client, environmentId, id, spec, services.now());
+      const row = await updateEndpoint(client, environmentId, id, spec, services.clocks.now(environmentId));
       if (row === undefined) throw noEndpoint(id);
       await recordAction(client, {
         environmentId,
@@ -180,6 +180,7 @@ function registerRotate(app: App, services: AppServices): void {
     },
     async ({ client, environmentId, principal, params: { id }, body }) => {
       const secret = newSecret();
+      // Deliveries go by the machine's clock, and so does the overlap.
       const until = services.now() + body.overlap_seconds * 1_000_000;
       const row = await replaceSecret(client, environmentId, id, secret, until);
       if (row === undefined) throw noEndpoint(id);
@@ -216,7 +217,7 @@ function registerTry(app: App, services: AppServices): void {
       if ((await findEndpoint(client, environmentId, id)) === undefined) throw noEndpoint(id);
       const crossingKey = `webhook_test/${randomBytes(12).toString('hex')}`;
       const event = { type: 'webhook.test', crossingKey, data: { endpoint: id } } as const;
-      await enqueue(client, environmentId, [event], services.now());
+      await enqueue(client, environmentId, [event], services.clocks.now(environmentId));
       return { crossing_key: crossingKey };
     },
   );

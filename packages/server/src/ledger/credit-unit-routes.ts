@@ -85,7 +85,12 @@ export function registerCreditUnitRoutes(app: App, services: AppServices): void 
         throw refuse('conflict', `an environment has at most ${LIMITS.creditUnitsMax} credit units`);
       }
       const text = toText(decimal(String(rate)));
-      const row = await putCreditUnit(client, environmentId, { key, currency, rate: text }, services.now());
+      const row = await putCreditUnit(
+        client,
+        environmentId,
+        { key, currency, rate: text },
+        services.clocks.now(environmentId),
+      );
       await recordAction(client, {
         environmentId,
         actor: principal.keyId,

@@ -87,7 +87,7 @@ function registerRequest(app: App, services: AppServices): void {
       problems: ['not_found', 'conflict'],
     },
     async ({ client, environmentId, principal, params: { id, wallet }, body }) => {
-      const now = services.now();
+      const now = services.clocks.now(environmentId);
       const customerId = await customerIdOf(client, environmentId, id);
       const currency = await walletCurrency(client, environmentId, customerId, wallet);
       if (currency === undefined) throw noWallet(wallet);
@@ -141,7 +141,7 @@ function registerPaid(app: App, services: AppServices): void {
       const row = await findTopUp(client, place, topUp, { isLocked: true });
       if (row === undefined) throw noTopUp(topUp);
       if (row.status === 'paid') return topUpOf(row);
-      await payTopUp(client, environmentId, row, body.reference ?? null, services.now());
+      await payTopUp(client, environmentId, row, body.reference ?? null, services.clocks.now(environmentId));
       await noteAnswer(client, environmentId, principal.keyId, row, 'top_up.paid');
       return topUpNow(client, place, topUp);
     },
@@ -174,7 +174,7 @@ function registerFailed(app: App, services: AppServices): void {
       if (row.status === 'paid') {
         throw refuse('conflict', `the top-up ${topUp} was paid; void its grant ${row.grant_id} to take it back`);
       }
-      await failTopUp(client, environmentId, row, body.reason, services.now());
+      await failTopUp(client, environmentId, row, body.reason, services.clocks.now(environmentId));
       await noteAnswer(client, environmentId, principal.keyId, row, 'top_up.failed');
       return topUpNow(client, place, topUp);
     },

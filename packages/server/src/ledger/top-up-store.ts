@@ -111,7 +111,8 @@ export async function overdueTopUps(
   limit: number,
 ): Promise<(TopUpRow & { environment_id: number })[]> {
   const result = await db.query<TopUpRow & { environment_id: number }>(
-    `select t.environment_id, ${COLUMNS} from ${FROM} where t.status = 'pending' and t.answer_by <= $1
+    `select t.environment_id, ${COLUMNS} from ${FROM} join environment e on e.id = t.environment_id
+     where t.status = 'pending' and t.answer_by <= coalesce(e.clock_at, $1)
      order by t.environment_id, t.id limit $2 for update of t skip locked`,
     [formatInstant(now), limit],
   );

@@ -84,11 +84,11 @@ test('any sequence of grants, spending, top-ups, expiry and voids: books true, b
     fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 25 }), async (commands) => {
       customers += 1;
       server.clock.offsetMs = 0;
-      const run = new Run(`c${customers}`);
-      await run.begin();
+      const run = newRun(`c${customers}`);
+      await begin(run);
       for (const [index, one] of commands.entries()) {
-        await run.apply(one, index);
-        await run.compare();
+        await apply(run, one, index);
+        await compare(run);
       }
     }),
     { numRuns: 25 },
@@ -99,93 +99,84 @@ test('any sequence of grants, spending, top-ups, expiry and voids: books true, b
   expect(server.errors).toEqual([]);
 });
 
-class Run {
-  readonly model = new Model();
-  readonly customer: string;
-  readonly path: string;
-  readonly ids: string[] = [];
-  constructor(customer: string) {
-    this.customer = customer;
-    this.path = `/v1/customers/${customer}/wallets/default`;
-  }
+type Run = { readonly model: Model; readonly customer: string; readonly path: string; readonly ids: string[] };
 
-  async begin(): Promise<void> {
-    await this.call('PUT', this.path, { currency: 'USD' });
-    const rule = { amount: String(TOP_UP), threshold: String(THRESHOLD), cooldown_seconds: 1_800 };
-    await this.call('PUT', `${this.path}/auto_top_up`, rule);
-  }
+function newRun(customer: string): Run {
+  return { model: new Model(), customer, path: `/v1/customers/${customer}/wallets/default`, ids: [] };
+}
 
-  async call(method: string, path: string, body?: unknown) {
-    const answer = await server.call(method, path, body === undefined ? {} : { body });
-    expect(answer.status, `${method} ${path}: ${answer.text}`).toBeLessThan(300);
-    return answer.body;
-  }
+async function begin(run: Run): Promise<void> {
+  await call('PUT', run.path, { currency: 'USD' });
+  const rule = { amount: String(TOP_UP), threshold: String(THRESHOLD), cooldown_seconds: 1_800 };
+  await call('PUT', `${run.path}/auto_top_up`, rule);
+}
 
-  async apply(one: Command, index: number): Promise<void> {
-    const { model, path } = this;
-    const now = server.services.now();
-    if (one.kind === 'grant') {
-      const ends = one.hours === null ? null : new Date(now / 1000 + one.hours * HOUR_MS).toISOString();
-      const grant = await this.call('POST', `${path}/grants`, {
-        amount: String(one.amount),
-        currency: 'USD',
-        expires_at: ends,
-      });
-      this.ids.push(grant.id);
-      model.grants.push({
-        left: one.amount,
-        endsAt: one.hours === null ? Infinity : model.hour + one.hours,
-        isVoided: false,
-      });
-    } else if (one.kind === 'spend') {
-      const data = { model: 'm', status: 'ok', tokens: { output: one.amount } };
-      const event = { id: `${this.customer}-${index}`, source: 't', type: 'llm.call', subject: this.customer, data };
-      expect(await this.call('POST', '/v1/events', event)).toMatchObject({ accepted: 1 });
-      model.spend(one.amount);
-    } else if (one.kind === 'wait') {
-      server.clock.offsetMs += one.hours * HOUR_MS;
-      model.hour += one.hours;
-    } else if (one.kind === 'watch') {
-      await Promise.all([watchWallets(server.database, now), watchWallets(server.database, now)]);
-      model.watch();
-    } else if (one.kind === 'expire') await expireGrants(server.database, now);
-    else if (one.kind === 'void') await this.voidNewest();
-    else await this.answer(one.kind);
-  }
+async function call(method: string, path: string, body?: unknown) {
+  const answer = await server.call(method, path, body === undefined ? {} : { body });
+  expect(answer.status, `${method} ${path}: ${answer.text}`).toBeLessThan(300);
+  return answer.body;
+}
 
-  async voidNewest(): Promise<void> {
-    const grant = this.model.grants.at(-1);
-    const id = this.ids.at(-1);
-    if (grant === undefined || id === undefined || grant.isVoided) return;
-    await this.call('DELETE', `${this.path}/grants/${id}`);
-    grant.isVoided = true;
-  }
-
-  async answer(kind: 'pay' | 'fail'): Promise<void> {
-    const pending = (await this.topUps()).find(({ status }) => status === 'pending');
-    expect(pending !== undefined).toBe(this.model.isPending);
-    if (pending === undefined) return;
-    const answer = await this.call(
-      'POST',
-      `${this.path}/top_ups/${pending.id}/${kind === 'pay' ? 'paid' : 'failed'}`,
-      {},
-    );
-    this.model.isPending = false;
-    if (kind === 'fail') return;
-    this.ids.push(answer.grant);
-    this.model.grants.push({ left: TOP_UP, endsAt: Infinity, isVoided: false });
-  }
-
-  async topUps(): Promise<{ id: string; status: string }[]> {
-    return (await this.call('GET', `${this.path}/top_ups`)).data;
-  }
-
-  async compare(): Promise<void> {
-    const { model } = this;
-    expect(await this.call('GET', this.path)).toMatchObject({
-      available: String(model.available()),
-      receivable: String(model.owed),
-      incoming: model.isPending ? String(TOP_UP) : '0',
+async function apply(run: Run, one: Command, index: number): Promise<void> {
+  const { model, path } = run;
+  const now = server.services.now();
+  if (one.kind === 'grant') {
+    const ends = one.hours === null ? null : new Date(now / 1000 + one.hours * HOUR_MS).toISOString();
+    const grant = await call('POST', `${path}/grants`, {
+      amount: String(one.amount),
+      currency: 'USD',
+      expires_at: ends,
     });
-  }
+    run.ids.push(grant.id);
+    model.grants.push({
+      left: one.amount,
+      endsAt: one.hours === null ? Infinity : model.hour + one.hours,
+      isVoided: false,
+    });
+  } else if (one.kind === 'spend') {
+    const data = { model: 'm', status: 'ok', tokens: { output: one.amount } };
+    const event = { id: `${run.customer}-${index}`, source: 't', type: 'llm.call', subject: run.customer, data };
+    expect(await call('POST', '/v1/events', event)).toMatchObject({ accepted: 1 });
+    model.spend(one.amount);
+  } else if (one.kind === 'wait') {
+    server.clock.offsetMs += one.hours * HOUR_MS;
+    model.hour += one.hours;
+  } else if (one.kind === 'watch') {
+    await Promise.all([watchWallets(server.database, now), watchWallets(server.database, now)]);
+    model.watch();
+  } else if (one.kind === 'expire') await expireGrants(server.database, now);
+  else if (one.kind === 'void') await voidNewest(run);
+  else await answer(run, one.kind);
+}
+
+async function voidNewest(run: Run): Promise<void> {
+  const grant = run.model.grants.at(-1);
+  const id = run.ids.at(-1);
+  if (grant === undefined || id === undefined || grant.isVoided) return;
+  await call('DELETE', `${run.path}/grants/${id}`);
+  grant.isVoided = true;
+}
+
+async function answer(run: Run, kind: 'pay' | 'fail'): Promise<void> {
+  const pending = (await topUps(run)).find(({ status }) => status === 'pending');
+  expect(pending !== undefined).toBe(run.model.isPending);
+  if (pending === undefined) return;
+  const answered = await call('POST', `${run.path}/top_ups/${pending.id}/${kind === 'pay' ? 'paid' : 'failed'}`, {});
+  run.model.isPending = false;
+  if (kind === 'fail') return;
+  run.ids.push(answered.grant);
+  run.model.grants.push({ left: TOP_UP, endsAt: Infinity, isVoided: false });
+}
+
+async function topUps(run: Run): Promise<{ id: string; status: string }[]> {
+  return (await call('GET', `${run.path}/top_ups`)).data;
+}
+
+async function compare(run: Run): Promise<void> {
+  const { model } = run;
+  expect(await call('GET', run.path)).toMatchObject({
+    available: String(model.available()),
+    receivable: String(model.owed),
+    incoming: model.isPending ? String(TOP_UP) : '0',
+  });
 }

@@ -77,7 +77,7 @@ function registerPutRule(app: App, services: AppServices): void {
     },
     async ({ client, environmentId, principal, params: { id, wallet }, body }) => {
       const place = await placeOf(client, environmentId, id, wallet);
-      await setTopUpRule(client, place, body, services.now());
+      await setTopUpRule(client, place, body, services.clocks.now(environmentId));
       await recordAction(client, {
         environmentId,
         actor: principal.keyId,
@@ -109,7 +109,7 @@ function registerDeleteRule(app: App, services: AppServices): void {
     },
     async ({ client, environmentId, principal, params: { id, wallet } }) => {
       const place = await placeOf(client, environmentId, id, wallet);
-      await setTopUpRule(client, place, null, services.now());
+      await setTopUpRule(client, place, null, services.clocks.now(environmentId));
       await recordAction(client, {
         environmentId,
         actor: principal.keyId,
@@ -145,7 +145,7 @@ function registerPutAlerts(app: App, services: AppServices): void {
         ...body.amounts.map((level) => ({ kind: 'amount', level: levelText(level) })),
         ...body.hours_left.map((level) => ({ kind: 'hours_left', level: levelText(level) })),
       ];
-      await setAlerts(client, place, levels, services.now());
+      await setAlerts(client, place, levels, services.clocks.now(environmentId));
       await recordAction(client, {
         environmentId,
         actor: principal.keyId,

@@ -21,6 +21,8 @@ export type WatchedWallet = {
   customer_id: bigint;
   customer: string;
   time_zone: string;
+  /** Of a sandbox whose clock is stopped. */
+  clock_at: string | null;
   key: string;
   currency: string;
   created_at: string;
@@ -33,13 +35,14 @@ export type WatchedWallet = {
   alerts: { kind: 'amount' | 'hours_left'; level: string; is_below: boolean }[];
 };
 
-const WATCHED = `select v.id, v.environment_id, v.customer_id, c.external_id as customer, c.time_zone, v.top_up, v.top_up_set_at, v.last_slot, v.quiet_until,
+const WATCHED = `select v.id, v.environment_id, v.customer_id, c.external_id as customer, c.time_zone, e.clock_at, v.top_up, v.top_up_set_at, v.last_slot, v.quiet_until,
     coalesce((select json_agg(json_build_object('kind', l.kind, 'level', l.level::text, 'is_below', l.is_below))
       from wallet_alert l where l.environment_id = v.environment_id and l.customer_id = v.customer_id and l.wallet = v.wallet), '[]') as alerts,
     ${WALLET_COLUMNS}
   from wallet_watch v
     join wallet w on w.environment_id = v.environment_id and w.customer_id = v.customer_id and w.key = v.wallet
-    join customer c on c.environment_id = v.environment_id and c.id = v.customer_id`;
+    join customer c on c.environment_id = v.environment_id and c.id = v.customer_id
+    join environment e on e.id = v.environment_id`;
 
 /** The next watched wallets after one, with what is available now. */
 export async function watchedWallets(db: Queryable, after: bigint, now: number): Promise<WatchedWallet[]> {

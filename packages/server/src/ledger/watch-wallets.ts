@@ -22,18 +22,21 @@ const CAPPED_QUIET_MICROS = 60_000_000;
  * Looks at every watched wallet: tops up, alerts, and gives up payments that nobody answered for. Safe on several replicas at
  * once: each wallet is dealt with under the lock of its row, and what another holds is left to it.
  *
- * @param now microseconds since 1970.
+ * @param now microseconds since 1970; a sandbox whose clock is stopped has its own time.
+ * @param withForecasts whether levels of hours are looked at, which reads postings and need not be done each second.
  * @returns how many wallets had something to do.
  */
-export async function watchWallets(database: Database, now: number): Promise<number> {
+export async function watchWallets(database: Database, now: number, withForecasts = true): Promise<number> {
   await failOverdue(database, now);
   let acted = 0;
   let after = 0n;
   for (;;) {
     const page = await watchedWallets(database.pool, after, now);
     for (const watched of page) {
-      if (!(await needsAttention(database.pool, watched, now))) continue;
-      await database.transaction((client) => attend(client, watched.id, now));
+      const stoppedAt = optionalMicros(watched.clock_at);
+      // What was read of a sandbox is as of the machine's time; it is read again as of its own.
+      if (stoppedAt === undefined && !(await needsAttention(database.pool, watched, now, withForecasts))) continue;
+      await database.transaction((client) => attend(client, watched.id, stoppedAt ?? now, withForecasts));
       acted += 1;
     }
     const last = page.at(-1);
@@ -43,7 +46,12 @@ export async function watchWallets(database: Database, now: number): Promise<num
 }
 
 /** Whether anything might be to do: cheap, and without a lock; what is done is decided again under it. */
-async function needsAttention(db: Queryable, watched: WatchedWallet, now: number): Promise<boolean> {
+async function needsAttention(
+  db: Queryable,
+  watched: WatchedWallet,
+  now: number,
+  withForecasts: boolean,
+): Promise<boolean> {
   const available = decimal(watched.available);
   if (watched.top_up !== null) {
     const rule = ruleOf(watched.top_up);
@@ -52,20 +60,20 @@ async function needsAttention(db: Queryable, watched: WatchedWallet, now: number
     const slot = rule.schedule === undefined ? undefined : latestSlot(rule.schedule, now, watched.time_zone);
     if (slot !== undefined && slot > (optionalMicros(watched.last_slot) ?? Number.NEGATIVE_INFINITY)) return true;
   }
-  const forecast = await forecastFor(db, watched, now);
+  const forecast = withForecasts ? await forecastFor(db, watched, now) : undefined;
   return watched.alerts.some((alert) => isBelowNow(alert, available, forecast) !== alert.is_below);
 }
 
-async function attend(client: Client, id: bigint, now: number): Promise<void> {
+async function attend(client: Client, id: bigint, now: number, withForecasts: boolean): Promise<void> {
   const watched = await lockWatched(client, id, now);
   if (watched === undefined) return;
-  await alertLevels(client, watched, now);
+  await alertLevels(client, watched, now, withForecasts);
   if (watched.top_up !== null) await topUp(client, watched, watched.top_up, now);
 }
 
-async function alertLevels(client: Client, watched: WatchedWallet, now: number): Promise<void> {
+async function alertLevels(client: Client, watched: WatchedWallet, now: number, withForecasts: boolean): Promise<void> {
   const available = decimal(watched.available);
-  const forecast = await forecastFor(client, watched, now);
+  const forecast = withForecasts ? await forecastFor(client, watched, now) : undefined;
   for (const alert of watched.alerts) {
     const isBelow = isBelowNow(alert, available, forecast);
     if (isBelow === alert.is_below) continue;
@@ -91,7 +99,7 @@ async function alertLevels(client: Client, watched: WatchedWallet, now: number):
   }
 }
 
-/** A wallet that has nothing lasts no hour, whatever the rate. */
+/** Without a forecast a level of hours stays where it is; where nothing is burnt the wallet lasts. */
 function isBelowNow(
   alert: WatchedWallet['alerts'][number],
   available: Decimal,
@@ -99,7 +107,8 @@ function isBelowNow(
 ): boolean {
   const level = decimal(alert.level);
   if (alert.kind === 'amount') return compare(available, level) < 0;
-  if (forecast === undefined || forecast.hoursLeft === null) return false;
+  if (forecast === undefined) return alert.is_below;
+  if (forecast.hoursLeft === null) return false;
   const left = parseDecimal(forecast.hoursLeft) ?? ZERO;
   return compare(left, alert.is_below ? multiply(level, REARM) : level) < 0;
 }

@@ -42,6 +42,7 @@ test('what the operator allows is called, and nothing else', () => {
 test.each([
   ['https://example.com/x', undefined],
   ['http://example.com/x', 'must begin with https://'],
+  ['http://1.1.1.1/x', 'must begin with https://'],
   ['ftp://example.com/x', 'must begin with https://'],
   ['https://user:pass@example.com/', 'must not hold a user or a password'],
   ['https://[::1]/', 'leads to an address that is private or reserved'],

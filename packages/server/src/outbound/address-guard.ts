@@ -25,6 +25,8 @@ export type AddressGuard = {
   /** Whether the operator has allowed this host name by name. */
   allowsHost(host: string): boolean;
   allowsAddress(address: string): boolean;
+  /** Whether the operator has allowed this address by its network, private or not. */
+  isOwn(address: string): boolean;
 };
 
 /**
@@ -44,6 +46,7 @@ export function addressGuard(allowed: readonly string[]): AddressGuard {
   return {
     allowsHost: (host) => hosts.has(host.toLowerCase()),
     allowsAddress: (address) => contains(own, address) || isPublic(address),
+    isOwn: (address) => contains(own, address),
   };
 }
 

@@ -39,10 +39,9 @@ function refusalOf(text: string, guard: AddressGuard): string | undefined {
   const host = hostOf(url);
   if (url.username !== '' || url.password !== '') return 'must not hold a user or a password';
   if (isIP(host) !== 0 && !guard.allowsAddress(host)) return 'leads to an address that is private or reserved';
-  const isAllowed = guard.allowsHost(host) || (isIP(host) !== 0 && guard.allowsAddress(host));
   if (url.protocol === 'https:') return undefined;
-  if (url.protocol !== 'http:') return 'must begin with https://';
-  return isAllowed ? undefined : 'must begin with https://';
+  const mayBePlain = url.protocol === 'http:' && (guard.allowsHost(host) || guard.isOwn(host));
+  return mayBePlain ? undefined : 'must begin with https://';
 }
 
 function hostOf(url: URL): string {

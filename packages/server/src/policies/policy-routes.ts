@@ -104,7 +104,7 @@ function registerPut(app: App, services: AppServices): void {
       if (!isSame) {
         if (known === undefined && (await listPolicies(client, environmentId)).length >= LIMITS.policiesMax)
           throw refuse('conflict', `an environment has at most ${LIMITS.policiesMax} policies; end one first`);
-        await publishPolicy(client, environmentId, key, body, services.now());
+        await publishPolicy(client, environmentId, key, body, services.clocks.now(environmentId));
         await raiseRevision(client, environmentId);
       }
       const row = await findPolicy(client, environmentId, key);
@@ -142,7 +142,7 @@ function registerDelete(app: App, services: AppServices): void {
     },
     async ({ client, environmentId, principal, params: { key } }) => {
       await lockCatalog(client, environmentId);
-      if (!(await endPolicy(client, environmentId, key, services.now()))) throw noPolicy(key);
+      if (!(await endPolicy(client, environmentId, key, services.clocks.now(environmentId)))) throw noPolicy(key);
       await raiseRevision(client, environmentId);
       await recordAction(client, {
         environmentId,
