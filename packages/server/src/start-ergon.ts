@@ -13,7 +13,7 @@ import { expireHolds, HoldDesk } from './govern/index.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
 import { expireGrants, watchWallets } from './ledger/index.ts';
-import { advanceDue, entitleDue } from './billing/index.ts';
+import { adjustAllEnded, advanceDue, entitleDue } from './billing/index.ts';
 import { addressGuard, createOutbound } from './outbound/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { costSource } from './record/cost-source.ts';
@@ -113,6 +113,7 @@ function backgroundJobs({ database, record, holds, outbound, now, clocks, logErr
       everyMs: 5_000,
       run: () => advanceDue(database, now(), (error) => logError(error, 'billing periods')),
     },
+    { name: 'late usage', everyMs: 600_000, run: () => adjustAllEnded(database, now()) },
     { name: 'entitlements', everyMs: 5_000, run: () => entitleDue(database, now()) },
     { name: 'hold expiry', everyMs: 1_000, run: () => expireHolds(database, holds, now()) },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },

@@ -6,16 +6,17 @@ import type {
   CreatedKey,
   Customer,
   Deployment,
+  Estimate,
+  Entitlement,
   EventExplanation,
   EventSummary,
-  Grant,
   Hold,
   IngestReport,
   Key,
-  LedgerEntry,
   Meter,
   ModelAlias,
   Page,
+  Plan,
   PriceDisagreement,
   PriceLookup,
   PriceOverride,
@@ -25,9 +26,12 @@ import type {
   ReportedModel,
   Run,
   SourceComparison,
+  Subscription,
+  SubscriptionLine,
+  SubscriptionPeriod,
   UsageReport,
-  Wallet,
 } from './wire.ts';
+import type { Grant, LedgerEntry, Wallet } from './wallet-wire.ts';
 import { type WatchApi, watchApi } from './watch-api.ts';
 
 /** One page of events as it goes over the wire. */
@@ -68,10 +72,22 @@ export type Api = WatchApi & {
   readonly listRateCards: () => Promise<Page<RateCard>>;
   readonly getRateCard: (key: string) => Promise<RateCard>;
   readonly putRateCard: (key: string, card: unknown) => Promise<RateCard>;
+  readonly listPlans: (query: Query) => Promise<Page<Plan>>;
+  readonly getPlan: (key: string) => Promise<Plan>;
+  readonly putPlan: (key: string, plan: unknown) => Promise<Plan>;
+  readonly listSubscriptions: (query: Query) => Promise<Page<Subscription>>;
+  readonly getSubscription: (key: string) => Promise<Subscription>;
+  readonly subscribe: (subscription: unknown) => Promise<Subscription>;
+  readonly changeSubscription: (key: string, change: unknown) => Promise<Subscription>;
+  readonly cancelSubscription: (key: string, cancel: unknown) => Promise<Subscription>;
+  readonly listPeriods: (key: string, query: Query) => Promise<Page<SubscriptionPeriod>>;
+  readonly listLines: (key: string, period: string) => Promise<Page<SubscriptionLine>>;
+  readonly getEntitlement: (customer: string, feature: string) => Promise<Entitlement>;
   readonly listKeys: () => Promise<Page<Key>>;
   readonly createKey: (key: unknown) => Promise<CreatedKey>;
   readonly rotateKey: (id: string) => Promise<CreatedKey>;
   readonly revokeKey: (id: string) => Promise<void>;
+  readonly estimate: (call: unknown) => Promise<Estimate>;
   readonly getDeployment: (key: string) => Promise<Deployment>;
   readonly addObservations: (key: string, observations: readonly unknown[], idempotencyKey: string) => Promise<unknown>;
   readonly audit: () => Promise<AuditReport>;
@@ -131,12 +147,14 @@ export function createApi(client: Client): Api {
     listRateCards: () => call('GET', '/v1/rate_cards', WHOLE_LIST),
     getRateCard: (key) => call('GET', `/v1/rate_cards/${seg(key)}`, {}),
     putRateCard: (key, card) => call('PUT', `/v1/rate_cards/${seg(key)}`, { json: card }),
+    ...subscriptionCalls(call),
     listKeys: () => call('GET', '/v1/keys', WHOLE_LIST),
     createKey: (key) => call('POST', '/v1/keys', { json: key }),
     rotateKey: (id) => call('POST', `/v1/keys/${seg(id)}/rotate`, { json: {} }),
     revokeKey: async (id) => {
       await client.request('DELETE', `/v1/keys/${seg(id)}`, { retry: RETRY_INTERACTIVE });
     },
+    estimate: (body) => call('POST', '/v1/estimate', { json: body }),
     getDeployment: (key) => call('GET', `/v1/deployments/${seg(key)}`, {}),
     addObservations: (key, observations, idempotencyKey) =>
       call('POST', `/v1/deployments/${seg(key)}/observations`, {
@@ -153,6 +171,40 @@ type CallOptions = {
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
 };
+
+type SubscriptionCalls = Pick<
+  Api,
+  | 'listPlans'
+  | 'getPlan'
+  | 'putPlan'
+  | 'listSubscriptions'
+  | 'getSubscription'
+  | 'subscribe'
+  | 'changeSubscription'
+  | 'cancelSubscription'
+  | 'listPeriods'
+  | 'listLines'
+  | 'getEntitlement'
+>;
+
+function subscriptionCalls(call: ReturnType<typeof caller>): SubscriptionCalls {
+  const seg = encodeURIComponent;
+  const path = (key: string) => `/v1/subscriptions/${seg(key)}`;
+  return {
+    listPlans: (query) => call('GET', '/v1/plans', { query }),
+    getPlan: (key) => call('GET', `/v1/plans/${seg(key)}`, {}),
+    putPlan: (key, plan) => call('PUT', `/v1/plans/${seg(key)}`, { json: plan }),
+    listSubscriptions: (query) => call('GET', '/v1/subscriptions', { query }),
+    getSubscription: (key) => call('GET', path(key), {}),
+    subscribe: (subscription) => call('POST', '/v1/subscriptions', { json: subscription }),
+    changeSubscription: (key, change) => call('POST', `${path(key)}/change`, { json: change }),
+    cancelSubscription: (key, cancel) => call('POST', `${path(key)}/cancel`, { json: cancel }),
+    listPeriods: (key, query) => call('GET', `${path(key)}/periods`, { query }),
+    listLines: (key, period) => call('GET', `${path(key)}/periods/${seg(period)}/lines`, WHOLE_LIST),
+    getEntitlement: (customer, feature) =>
+      call('GET', `/v1/customers/${seg(customer)}/entitlements/${seg(feature)}`, {}),
+  };
+}
 
 function caller(client: Client) {
   return async <T>(method: string, path: string, options: CallOptions): Promise<T> => {

@@ -6,4 +6,5 @@ export type {
   WalletPlace,
   WebhookEndpoint,
 } from './watch-api.ts';
+export type * from './wallet-wire.ts';
 export type * from './wire.ts';

@@ -174,43 +174,6 @@ export type QualityFinding = {
   readonly remedy: string;
 };
 
-export type Grant = {
-  readonly id: string;
-  readonly amount: string;
-  readonly balance?: string;
-  readonly currency?: string;
-  readonly kind?: string;
-  readonly status?: string;
-  readonly priority?: number | null;
-  readonly expires_at?: string | null;
-};
-
-export type Wallet = {
-  readonly key: string;
-  readonly currency: string;
-  readonly posted: string;
-  readonly held: string;
-  readonly available: string;
-  readonly receivable?: string;
-  readonly customer_credit?: string;
-  readonly incoming?: string;
-  readonly value?: { readonly available: string; readonly currency: string } | null;
-  readonly forecast?: { readonly burn_per_hour: string; readonly hours_left: string | null };
-  readonly grants?: readonly Grant[];
-};
-
-export type LedgerEntry = {
-  readonly id: string;
-  readonly posted_at: string;
-  readonly debit_account: string;
-  readonly credit_account: string;
-  readonly amount: string;
-  readonly currency: string;
-  readonly kind: string;
-  readonly meter?: string | null;
-  readonly grant?: string | null;
-};
-
 export type RunTotals = Readonly<Record<string, string | number | null>>;
 
 export type Run = {
@@ -262,6 +225,34 @@ export type AuditReport = {
   readonly duration_ms: number;
 };
 
+type EstimatedInterval = { readonly low: string; readonly expected: string; readonly high: string };
+type EstimatedMoney = (EstimatedInterval & { readonly currency: string }) | null;
+
+export type Estimate = {
+  readonly model: string | null;
+  readonly compute: {
+    /** An inferred count has bounds and no point between them. */
+    readonly flops: { readonly low: string; readonly expected?: string; readonly high: string };
+    readonly hbm_bytes: EstimatedInterval | null;
+    readonly accelerator_seconds: EstimatedInterval | null;
+    readonly billable_accelerator_seconds: EstimatedInterval | null;
+    readonly compute_units: EstimatedInterval | null;
+    readonly prefill_seconds: string | null;
+    readonly seconds_per_output_token: EstimatedInterval | null;
+    readonly accelerator: string | null;
+    readonly accelerator_count: number | null;
+    readonly deployment: string | null;
+    readonly time_basis: 'modelled' | 'calibrated' | null;
+  } | null;
+  readonly unmeasured?: string;
+  readonly cost: {
+    readonly charge: EstimatedMoney;
+    readonly provider_cost: EstimatedMoney;
+    readonly physical_cost: EstimatedMoney;
+  };
+  readonly unrated: readonly { readonly meter: string; readonly reason: string }[];
+};
+
 export type Deployment = {
   readonly key: string;
   readonly version: number;
@@ -305,4 +296,69 @@ export type Hold = {
   readonly late: boolean;
   readonly scopes: readonly { readonly kind: string; readonly key: string }[];
   readonly expires_at: string;
+};
+
+export type Plan = {
+  readonly key: string;
+  readonly version: number;
+  readonly spec: {
+    readonly name?: string;
+    readonly currency: string;
+    readonly cadence: { readonly unit: string; readonly count: number };
+    readonly rate_card?: string;
+    readonly fees: readonly { readonly key: string; readonly amount: string | number }[];
+  };
+};
+
+export type Subscription = {
+  readonly key: string;
+  readonly customer: string;
+  readonly status: string;
+  readonly currency: string;
+  readonly time_zone: string;
+  readonly cadence: { readonly unit: string; readonly count: number };
+  readonly anchor_on: string;
+  readonly starts_at: string;
+  readonly ends_at: string | null;
+  readonly next_at: string | null;
+  readonly phases: readonly {
+    readonly from: string;
+    readonly plan: string;
+    readonly version: number;
+    readonly rate_card: string | null;
+    readonly trial: boolean;
+  }[];
+};
+
+export type SubscriptionPeriod = {
+  readonly number: number;
+  readonly from: string;
+  readonly to: string;
+  readonly status: string;
+  readonly total: string | null;
+  readonly currency: string;
+};
+
+export type SubscriptionLine = {
+  readonly kind: string;
+  readonly adjusts: number | null;
+  readonly description: string;
+  readonly quantity: string | null;
+  readonly currency: string;
+  readonly amount: string;
+};
+
+export type Entitlement = {
+  readonly feature: string;
+  readonly has_access: boolean;
+  readonly type: string | null;
+  readonly subscription: string | null;
+  readonly value?: string;
+  readonly meter?: string;
+  readonly mode?: string;
+  readonly limit?: string;
+  readonly used?: string;
+  readonly left?: string;
+  readonly resets_at?: string;
+  readonly budget?: string | null;
 };

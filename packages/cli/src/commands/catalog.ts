@@ -1,11 +1,8 @@
 import type { Command } from 'commander';
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { CliError } from '../cli-error.ts';
 import type { CommandContext } from '../command-context.ts';
-import { EXIT_CODE } from '../exit-code.ts';
 import { printTable } from '../print/table.ts';
 import { cursorHint, type ListFlags, withListOptions } from './list-options.ts';
+import { readJsonInput } from './read-json-input.ts';
 
 /** `ergon customers`, `ergon meters`, `ergon rate-card`. */
 export function addCatalogCommands(program: Command, context: CommandContext): void {
@@ -111,18 +108,7 @@ async function listRateCards(context: CommandContext): Promise<void> {
 }
 
 async function putRateCard(context: CommandContext, key: string, file: string | undefined): Promise<void> {
-  const text = file === undefined ? await readAll(context) : readFile(resolve(context.io.cwd, file));
-  let card: unknown;
-  try {
-    card = JSON.parse(text);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CliError(
-      EXIT_CODE.usage,
-      `the rate card is not JSON: ${reason}`,
-      '`ergon rate-card put --help` shows one.',
-    );
-  }
+  const card = await readJsonInput(context, file, 'the rate card', '`ergon rate-card put --help` shows one.');
   await context.withApi(async (api, isJson) => {
     const published = await api.putRateCard(key, card);
     if (isJson) context.io.writeOut(`${JSON.stringify(published, null, 2)}\n`);
@@ -131,21 +117,4 @@ async function putRateCard(context: CommandContext, key: string, file: string | 
       context.io.writeOut(`Published rate card ${key} version ${published.version ?? '1'}${from}.\n`);
     }
   });
-}
-
-function readFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new CliError(
-      EXIT_CODE.usage,
-      `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
-}
-
-async function readAll(context: CommandContext): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of context.io.readIn()) chunks.push(chunk);
-  return Buffer.concat(chunks).toString('utf8');
 }

@@ -1,14 +1,11 @@
 import { currency, decimal } from '@ergon/exact';
 import { subscribedPeriod } from '../catalog/billing-terms.ts';
-import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
 import { formatInstant } from '../event/instant.ts';
 import { createGrant } from '../ledger/index.ts';
-import type { Client, Database } from '../store/database.ts';
-import { clockOf } from '../store/environment-clock.ts';
 import { subscriptionTerms } from './customer-terms.ts';
 import { totalOf } from './line-store.ts';
 import { closePeriodRow, insertPeriod, latestPeriod, type PeriodRecord } from './period-store.ts';
-import { settlePeriod, type SettleContext } from './settle-period.ts';
+import { changedPeriods, settlePeriod, type SettleContext } from './settle-period.ts';
 import { lockSubscription } from './subscription-store.ts';
 
 export type AdvanceContext = Pick<SettleContext, 'client' | 'environmentId' | 'catalog' | 'now'>;
@@ -94,65 +91,32 @@ async function setDue({ client, environmentId, subscription }: SettleContext, at
   ]);
 }
 
-type DueRow = { environment_id: number; id: bigint; now: string | null };
-
-/** Subscriptions looked at in one go of the job. */
-const BATCH = 200;
-/** One: a close takes totals before accounts, as ingest does, and a second one would take totals after accounts. */
-const STEPS_PER_TRANSACTION = 1;
-
 /**
- * Opens and closes what is due in every environment, one subscription a transaction. Safe on several replicas at once and to
- * repeat: a subscription that another holds is waited for, and then nothing of it is due.
+ * What came late after the last period of a subscription that has ended: a period of no length, closed at once, whose lines
+ * correct the earlier ones.
  *
- * @param now microseconds since 1970; a sandbox that stopped its clock has its own.
  * @returns periods closed.
  */
-export async function advanceDue(
-  database: Database,
-  now: number,
-  onFailure: (error: unknown) => void,
-): Promise<number> {
-  let closed = 0;
-  let after: [number, bigint] = [0, 0n];
-  for (;;) {
-    const due = await database.pool.query<DueRow>(
-      `select s.environment_id, s.id, e.clock_at as now from subscription s join environment e on e.id = s.environment_id
-       where s.due_at <= coalesce(e.clock_at, $1) and (s.environment_id, s.id) > ($2, $3)
-       order by s.environment_id, s.id limit $4`,
-      [formatInstant(now), after[0], after[1], BATCH],
-    );
-    for (const row of due.rows) {
-      after = [row.environment_id, row.id];
-      try {
-        closed += await advanceOne(database, row.environment_id, row.id, now);
-      } catch (error) {
-        // One that cannot be closed must not keep the others from it; it is tried again at the next turn.
-        onFailure(error);
-      }
-    }
-    if (due.rows.length < BATCH) return closed;
-  }
-}
-
-async function advanceOne(database: Database, environmentId: number, id: bigint, now: number): Promise<number> {
-  let closed = 0;
-  for (;;) {
-    const count = await database.transaction(async (client) => {
-      const { catalog, at } = await openShared(client, environmentId, now);
-      return advanceSubscription({ client, environmentId, catalog, now: at }, id, STEPS_PER_TRANSACTION);
-    });
-    closed += count;
-    if (count === 0) return closed;
-  }
-}
-
-/** Shared with ingest, against whoever changes the catalog; the clock is read under it. */
-async function openShared(
-  client: Client,
-  environmentId: number,
-  now: number,
-): Promise<{ catalog: CatalogSnapshot; at: number }> {
-  await client.query('select from ergon_open($1, false)', [environmentId]);
-  return { catalog: await loadSnapshot(client, environmentId), at: await clockOf(client, environmentId, now) };
+export async function adjustEnded(context: AdvanceContext, id: bigint): Promise<number> {
+  const { client, environmentId, now } = context;
+  const subscription = await lockSubscription(client, environmentId, id);
+  const latest = await latestPeriod(client, environmentId, id);
+  const endsAt = subscription?.endsAt ?? null;
+  if (subscription === undefined || endsAt === null || endsAt > now || latest === undefined || latest.closedAt === null)
+    return 0;
+  const number = latest.number + 1;
+  const period: PeriodRecord = {
+    number,
+    period: `${latest.period.replace(/\+.*$/, '')}+${number}`,
+    from: endsAt,
+    to: endsAt,
+    openedAt: now,
+    closedAt: null,
+    total: null,
+  };
+  const settling = { ...context, subscription };
+  if ((await changedPeriods(settling, period)).length === 0) return 0;
+  await insertPeriod(client, environmentId, id, period);
+  await closePeriod(settling, period);
+  return 1;
 }

@@ -356,4 +356,92 @@ describe('cancel', () => {
     await box.moveTo('2026-03-01T00:00:00Z');
     expect(await box.totals()).toEqual({ 1: '20', 2: '20', 3: null });
   });
+
+  test('what comes after the last close is a period of no length that corrects it', async () => {
+    const box = await openSandbox(app, '2026-01-01T00:00:00Z');
+    await box.card(PER_CALL);
+    await box.plan('pro', { rate_card: 'usage', fees: BASE });
+    await box.subscribe({ key: 's', customer: 'acme', plan: 'pro' });
+    await box.call('POST', '/v1/subscriptions/s/cancel', {});
+    await box.moveTo('2026-02-01T00:00:00Z');
+    await box.send(apiCalls('2026-01-20T00:00:00Z', 4));
+    await box.moveTo('2026-02-02T00:00:00Z');
+    await box.moveTo('2026-02-03T00:00:00Z');
+    expect(await box.totals()).toEqual({ 1: '20', 2: '2' });
+    expect(await box.lines(2)).toEqual([['usage:calls', '2', 1]]);
+    expect(await box.audit()).toBe(0);
+  });
+
+  test('is not taken back when another subscription follows; two never overlap', async () => {
+    const box = await openSandbox(app, '2026-01-01T00:00:00Z');
+    await box.plan('pro', {});
+    const next = { key: 'next', customer: 'acme', plan: 'pro', starts_at: '2026-02-01T00:00:00Z' };
+    await box.subscribe({ key: 's', customer: 'acme', plan: 'pro' });
+    expect(await box.call('POST', '/v1/subscriptions', next, 409)).toMatchObject({ code: 'conflict' });
+    await box.call('POST', '/v1/subscriptions/s/cancel', {});
+    await box.subscribe(next);
+    const refused = await box.call('POST', '/v1/subscriptions/s/resume', undefined, 409);
+    expect(refused.detail).toContain('next follows s');
+  });
+});
+
+describe('refusals name the member at fault', () => {
+  const cases: [name: string, body: object, pointer: string][] = [
+    ['no such plan', { customer: 'acme', plan: 'none' }, '/plan'],
+    ['no such version', { customer: 'acme', plan: 'pro', version: 9 }, '/plan'],
+    ['no such coupon', { customer: 'acme', plan: 'pro', coupons: ['none'] }, '/coupons/0'],
+    ['no such add-on', { customer: 'acme', plan: 'pro', add_ons: [{ key: 'none' }] }, '/add_ons/0/key'],
+    ['a card in another currency', { customer: 'acme', plan: 'pro', rate_card: 'euro' }, '/rate_card'],
+    ['a day that is none', { customer: 'acme', plan: 'pro', anchor_on: '2026-02-30' }, '/anchor_on'],
+    ['a zone that is none', { customer: 'acme', plan: 'pro', time_zone: 'Mars/Base' }, '/time_zone'],
+    ['too long a period', { customer: 'acme', plan: 'pro', cadence: { unit: 'year', count: 2 } }, '/cadence'],
+    [
+      'a phase before the first',
+      { customer: 'acme', plan: 'pro', phases: [{ plan: 'pro', from: '2020-01-01T00:00:00Z' }] },
+      '/phases/0/from',
+    ],
+    [
+      'a beginning before rated events',
+      { customer: 'acme', plan: 'pro', starts_at: '2025-12-01T00:00:00Z' },
+      '/starts_at',
+    ],
+    [
+      'a quantity beyond measure',
+      { customer: 'acme', plan: 'pro', add_ons: [{ key: 'a', quantity: '1e20' }] },
+      '/add_ons/0/quantity',
+    ],
+  ];
+  test.each(cases)('%s', async (_, body, pointer) => {
+    const box = await openSandbox(app, '2026-01-01T00:00:00Z');
+    await box.plan('pro', {});
+    await box.call('PUT', '/v1/rate_cards/euro', { currency: 'EUR', prices: [] });
+    await box.send(apiCalls('2026-01-01T00:00:00Z', 1));
+    const refused = await box.call('POST', '/v1/subscriptions', body, 400);
+    expect(refused.errors[0].pointer).toBe(pointer);
+  });
+
+  test('an override begins now or later, and one that has rated keeps its card', async () => {
+    const box = await openSandbox(app, '2026-01-02T00:00:00Z');
+    await box.card(PER_CALL, 'a');
+    await box.card(PER_CALL, 'b');
+    const put = (key: string, body: object, status = 200) =>
+      box.call('PUT', `/v1/customers/acme/overrides/${key}`, body, status);
+    await put('one', { rate_card: 'a', effective_from: '2026-01-01T00:00:00Z' }, 400);
+    await put('one', { rate_card: 'none' }, 400);
+    await put('one', { rate_card: 'a' });
+    await put('one', { rate_card: 'b' }, 409);
+    await put('two', { rate_card: 'b', effective_from: '2026-06-01T00:00:00Z' }, 409);
+    await put('one', { rate_card: 'a', effective_to: '2026-06-01T00:00:00Z' });
+    await put('two', { rate_card: 'b', effective_from: '2026-06-01T00:00:00Z' });
+    await box.call('POST', '/v1/customers/acme/overrides/two/end');
+    const { data } = await box.call('GET', '/v1/customers/acme/overrides');
+    expect(data.map((one: { key: string }) => one.key)).toEqual(['one']);
+  });
+
+  test('the clock of what is no sandbox, and a clock that would go back', async () => {
+    const box = await openSandbox(app, '2026-01-02T00:00:00Z');
+    await box.call('PUT', '/v1/test_clock', { now: '2026-01-01T00:00:00Z' }, 400);
+    const refused = await app.call('PUT', '/v1/test_clock', { body: { now: '2026-01-01T00:00:00Z' } });
+    expect(refused.status).toBe(409);
+  });
 });

@@ -9,7 +9,7 @@ import { instantInput, instantMicros, instantOutput } from '../http/wire.ts';
 import { LIMITS } from '../limits.ts';
 import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
-import { advanceSubscription } from './advance.ts';
+import { adjustEnded, type AdvanceContext, advanceSubscription } from './advance.ts';
 import { compileDueEntitlements } from './compile-entitlements.ts';
 import { wrong } from './subscribe.ts';
 
@@ -79,17 +79,28 @@ async function closeDue(
   environmentId: number,
   now: number,
 ): Promise<{ closed: number; isComplete: boolean }> {
-  const catalog = await loadSnapshot(client, environmentId);
+  const context = { client, environmentId, catalog: await loadSnapshot(client, environmentId), now };
   let closed = 0;
   for (;;) {
     const due = await client.query<{ id: bigint }>(
       'select id from subscription where environment_id = $1 and due_at <= $2 order by due_at, id limit 100',
       [environmentId, formatInstant(now)],
     );
-    if (due.rows.length === 0) return { closed, isComplete: true };
+    if (due.rows.length === 0) return { closed: closed + (await adjustLate(context)), isComplete: true };
     for (const { id } of due.rows) {
       if (closed >= LIMITS.clockPeriodsMax) return { closed, isComplete: false };
-      closed += await advanceSubscription({ client, environmentId, catalog, now }, id, 50);
+      closed += await advanceSubscription(context, id, 50);
     }
   }
+}
+
+/** Of subscriptions that have ended: what came after their last close. */
+async function adjustLate(context: AdvanceContext): Promise<number> {
+  const ended = await context.client.query<{ id: bigint }>(
+    'select id from subscription where environment_id = $1 and due_at is null and ends_at <= $2 order by id desc limit 1000',
+    [context.environmentId, formatInstant(context.now)],
+  );
+  let closed = 0;
+  for (const { id } of ended.rows) closed += await adjustEnded(context, id);
+  return closed;
 }

@@ -7,7 +7,7 @@ import { registerEntitlementRoutes } from './entitlement-routes.ts';
 import { registerOverrideRoutes } from './override-routes.ts';
 import { registerSubscriptionRoutes } from './subscription-routes.ts';
 
-export { advanceDue } from './advance.ts';
+export { adjustAllEnded, advanceDue } from './advance-due.ts';
 export { entitleDue } from './compile-entitlements.ts';
 
 /** Features, plans, add-ons, coupons; subscriptions and their periods; price overrides; the clock of a sandbox. */

@@ -36,7 +36,9 @@ export async function settlePeriod(
   const customer = await termsOf(context);
   const changed = which === 'all' ? await changedPeriods(context, period) : [];
   const totals = which === 'all' ? await lockTotals(context, [...changed, period]) : NO_TOTALS;
-  for (const about of [...changed, period]) {
+  // A period of no length only corrects earlier ones.
+  const own = period.from < period.to ? [period] : [];
+  for (const about of [...changed, ...own]) {
     for (const owed of await unstated(context, customer, about, which, totals))
       lines.push({ about: about.number, owed });
   }
@@ -113,7 +115,7 @@ async function lockTotals(
 }
 
 /** Closed periods whose usage is no longer what their lines say: events came late, or were voided. */
-async function changedPeriods(context: SettleContext, open: PeriodRecord): Promise<PeriodRecord[]> {
+export async function changedPeriods(context: SettleContext, open: PeriodRecord): Promise<PeriodRecord[]> {
   const { client, environmentId, subscription } = context;
   if (open.number === 1) return [];
   const result = await client.query<{ period: string; sums: string }>(
