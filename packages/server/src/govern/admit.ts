@@ -1,4 +1,4 @@
-import { toText } from '@ergon/exact';
+import { decimal, toText } from '@ergon/exact';
 import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
 import { resolveCustomers } from '../catalog/customers.ts';
 import type { AppServices } from '../http/context.ts';
@@ -9,11 +9,11 @@ import type { CompiledBudget } from './compile-budget.ts';
 import { availableOf, largestOutput, type Refusal } from './fits.ts';
 import { budgetOf } from './hold-desk.ts';
 import { amountsOf, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
-import { runPath } from './hold-store.ts';
+import { type HoldRow, runPath } from './hold-store.ts';
 import type { HoldBody } from './schemas.ts';
 
 export type Admission = {
-  readonly isRepeated: boolean;
+  readonly hold: HoldRow;
   readonly flags: readonly string[];
   /** The output bound that was admitted, where the hold has one. */
   readonly maxOutputTokens: number | undefined;
@@ -76,9 +76,10 @@ export async function admit(
           detail: `the hold ${body.id} stands for another body; holds are named once`,
         });
       case 'held':
+      case 'changed':
       case 'repeated':
         return {
-          isRepeated: outcome.outcome === 'repeated',
+          hold: outcome.hold,
           flags: [...prepared.flags, ...policies.flags],
           maxOutputTokens: asked.body.output?.max_tokens,
           isClamped: asked.body !== body,
@@ -149,8 +150,8 @@ function exceeded(
       scope,
       measure: one.measure,
       ...(one.limit !== undefined && { limit: one.limit }),
-      ...(one.committed !== undefined && { committed: one.committed }),
-      held: one.held ?? '0',
+      ...(one.committed !== undefined && { committed: exactText(one.committed) }),
+      held: exactText(one.held ?? '0'),
       available: toText(availableOf(one)),
       asked: one.asked,
     };
@@ -162,4 +163,9 @@ function exceeded(
     detail: `${name} has ${first?.available ?? '0'} left of ${first?.measure ?? ''}, and the hold asks ${first?.asked ?? ''}`,
     members: { ...first, fits: fits === undefined ? null : { max_output_tokens: fits }, refused_by: scopes },
   });
+}
+
+/** The database keeps the zeros that sums leave behind the point. */
+function exactText(value: string): string {
+  return toText(decimal(value));
 }
