@@ -9,11 +9,9 @@ import type {
   Estimate,
   EventExplanation,
   EventSummary,
-  Grant,
   Hold,
   IngestReport,
   Key,
-  LedgerEntry,
   Meter,
   ModelAlias,
   Page,
@@ -31,9 +29,9 @@ import type {
   SubscriptionLine,
   SubscriptionPeriod,
   UsageReport,
-  Wallet,
 } from './wire.ts';
 import type { Entitlement } from './wire-entitlement.ts';
+import type { Grant, LedgerEntry, Wallet } from './wallet-wire.ts';
 import { type WatchApi, watchApi } from './watch-api.ts';
 
 /** One page of events as it goes over the wire. */

@@ -6,5 +6,6 @@ export type {
   WalletPlace,
   WebhookEndpoint,
 } from './watch-api.ts';
+export type * from './wallet-wire.ts';
 export type * from './wire.ts';
 export type { Entitlement } from './wire-entitlement.ts';

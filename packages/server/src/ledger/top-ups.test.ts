@@ -127,6 +127,8 @@ test('a cap by count and by amount holds, and is told once a period', async () =
     ['capped-count', { per: 'day', count: 2 }],
     ['capped-amount', { per: 'day', amount: '149.99' }],
   ] as const) {
+    // At noon, so that no day ends while it runs.
+    server.clock.offsetMs = 36 * 60 * MINUTE_MS - (Date.now() % (24 * 60 * MINUTE_MS));
     const path = await wallet(customer, '1', { threshold: '1000', cap });
     for (let round = 0; round < 5; round++) {
       await watch();
