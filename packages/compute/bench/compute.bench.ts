@@ -17,6 +17,7 @@ import {
   stepTime,
   weightFormat,
 } from '../src/index.ts';
+import { scoreExact } from './exact-truth.ts';
 import { scoreEnergy, scoreSaturated } from './measured-truth.ts';
 import { servingRows } from './serving-rows.ts';
 import { calibrationSplits, errorsOf, leaveFamiliesOut, meanOf, quantile, type ScoredRow } from './validate-fit.ts';
@@ -31,6 +32,7 @@ const atLeast = (name: string, value: number, target: number): void => {
   figures.push({ name, value, target: `>= ${target}`, met: value >= target });
 };
 
+exactFigures();
 catalogFigures();
 speedFigures();
 const rows = servingRows();
@@ -47,6 +49,16 @@ if (process.argv.includes('--json')) console.log(JSON.stringify(figures, null, 2
 else
   for (const { name, value, target, met } of figures)
     console.log(`${met ? 'ok  ' : 'MISS'} ${name.padEnd(64)} ${value.toPrecision(4).padStart(10)}  ${target ?? ''}`);
+
+function exactFigures(): void {
+  const exact = scoreExact();
+  if (exact === undefined) return;
+  atLeast('FLOPs by component: computed rows compared as integers', exact.components, 96);
+  atMost('FLOPs by component: of those, unequal', exact.componentsApart, 0);
+  atMost('FLOPs of a pass, each in its own convention: worst error', exact.worstForwardError, 1e-4);
+  atMost('KV bytes per token: rows unequal', exact.cacheBytesApart, 0);
+  atMost('checkpoint bytes: gpt-oss-120b in MXFP4', exact.checkpointError, 2e-3);
+}
 
 function catalogFigures(): void {
   const errors = MODELS.flatMap((model) => {

@@ -165,6 +165,7 @@ function wire(
     rateLimiter: new RateLimiter(),
     metrics,
     outbound: createOutbound(addressGuard(config.webhookPrivateHosts)),
+    policies: new Map(),
     now,
     clocks,
     lateDays: config.lateDays,

@@ -7,7 +7,15 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, 
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createCallDeduplicator, normaliseUsage, parseClaudeCodeLine, type UsageInput } from '../src/index.ts';
+import {
+  createCallDeduplicator,
+  createCallWatch,
+  normaliseUsage,
+  parseClaudeCodeLine,
+  type UsageInput,
+  usageWarnings,
+  type WatchedCall,
+} from '../src/index.ts';
 
 const SAMPLES = 20_000;
 const ROUNDS = 7;
@@ -62,6 +70,8 @@ for (const [name, input] of objects) {
   console.log(`${name}: ${best.toFixed(0)} ns`);
 }
 
+measureWarnings();
+
 const folder = mkdtempSync(join(tmpdir(), 'ergon-usage-bench-'));
 try {
   const file = writeSession();
@@ -77,6 +87,34 @@ try {
   runReference(lines.length);
 } finally {
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** What a sound call pays for being checked, by itself and beside the calls before it. */
+function measureWarnings(): void {
+  const calls = Array.from({ length: 200_000 }, (_, index): WatchedCall => {
+    const tokens = { input: 1_000 + ((index * 7919) % 100_000), output: (index * 31) % 5_000 };
+    const record = normaliseUsage({ model: 'gpt-5-mini', tokens });
+    return {
+      customer: index % 50,
+      source: 'app',
+      minute: index % 60,
+      callId: `call-${index}`,
+      record,
+      isFailed: false,
+    };
+  });
+  let from = performance.now();
+  let warned = 0;
+  for (const { record } of calls) warned += usageWarnings({ record, type: 'llm.call' }).length;
+  console.log(`warnings of a call: ${nanoseconds(from, calls.length)} ns (${warned} warned of)`);
+  const watch = createCallWatch();
+  from = performance.now();
+  for (let first = 0; first < calls.length; first += 500) watch.see(calls.slice(first, first + 500));
+  console.log(`call watch: ${nanoseconds(from, calls.length)} ns a call`);
+}
+
+function nanoseconds(from: number, count: number): string {
+  return (((performance.now() - from) * 1_000_000) / count).toFixed(0);
 }
 
 /** A session of real proportions: a user's line, then each message on three lines. */

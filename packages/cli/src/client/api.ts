@@ -6,6 +6,7 @@ import type {
   CreatedKey,
   Customer,
   Deployment,
+  Estimate,
   Entitlement,
   EventExplanation,
   EventSummary,
@@ -33,12 +34,13 @@ import type {
   UsageReport,
   Wallet,
 } from './wire.ts';
+import { type WatchApi, watchApi } from './watch-api.ts';
 
 /** One page of events as it goes over the wire. */
 export type IngestBody = { readonly bytes: Uint8Array<ArrayBuffer>; readonly encoding?: string };
 
 /** The routes the command line uses, by name. Shapes: `wire.ts`. */
-export type Api = {
+export type Api = WatchApi & {
   readonly ingest: (body: IngestBody) => Promise<IngestReport>;
   readonly lookupEvent: (source: string, id: string) => Promise<EventExplanation>;
   readonly listEvents: (query: Query) => Promise<Page<EventSummary>>;
@@ -87,6 +89,7 @@ export type Api = {
   readonly createKey: (key: unknown) => Promise<CreatedKey>;
   readonly rotateKey: (id: string) => Promise<CreatedKey>;
   readonly revokeKey: (id: string) => Promise<void>;
+  readonly estimate: (call: unknown) => Promise<Estimate>;
   readonly getDeployment: (key: string) => Promise<Deployment>;
   readonly addObservations: (key: string, observations: readonly unknown[], idempotencyKey: string) => Promise<unknown>;
   readonly audit: () => Promise<AuditReport>;
@@ -100,6 +103,9 @@ export function createApi(client: Client): Api {
   const seg = encodeURIComponent;
   const walletPath = (customer: string, wallet: string) => `/v1/customers/${seg(customer)}/wallets/${seg(wallet)}`;
   return {
+    ...watchApi(call, async (path) => {
+      await client.request('DELETE', path, { retry: RETRY_INTERACTIVE });
+    }),
     ingest: async (body) => ingest(client, body),
     lookupEvent: (source, id) => call('GET', '/v1/events/lookup', { query: { source, id } }),
     listEvents: (query) => call('GET', '/v1/events', { query }),
@@ -150,6 +156,7 @@ export function createApi(client: Client): Api {
     revokeKey: async (id) => {
       await client.request('DELETE', `/v1/keys/${seg(id)}`, { retry: RETRY_INTERACTIVE });
     },
+    estimate: (body) => call('POST', '/v1/estimate', { json: body }),
     getDeployment: (key) => call('GET', `/v1/deployments/${seg(key)}`, {}),
     addObservations: (key, observations, idempotencyKey) =>
       call('POST', `/v1/deployments/${seg(key)}/observations`, {

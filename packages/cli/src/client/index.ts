@@ -1,4 +1,9 @@
 export { type Api, createApi } from './api.ts';
 export { createClient, type Query, UnreachableError } from './client.ts';
 export { type Problem, ProblemError } from './problem.ts';
+export type {
+  TopUp,
+  WalletPlace,
+  WebhookEndpoint,
+} from './watch-api.ts';
 export type * from './wire.ts';

@@ -193,6 +193,9 @@ export type Wallet = {
   readonly available: string;
   readonly receivable?: string;
   readonly customer_credit?: string;
+  readonly incoming?: string;
+  readonly value?: { readonly available: string; readonly currency: string } | null;
+  readonly forecast?: { readonly burn_per_hour: string; readonly hours_left: string | null };
   readonly grants?: readonly Grant[];
 };
 
@@ -257,6 +260,34 @@ export type AuditReport = {
     readonly found: unknown;
   }[];
   readonly duration_ms: number;
+};
+
+type EstimatedInterval = { readonly low: string; readonly expected: string; readonly high: string };
+type EstimatedMoney = (EstimatedInterval & { readonly currency: string }) | null;
+
+export type Estimate = {
+  readonly model: string | null;
+  readonly compute: {
+    /** An inferred count has bounds and no point between them. */
+    readonly flops: { readonly low: string; readonly expected?: string; readonly high: string };
+    readonly hbm_bytes: EstimatedInterval | null;
+    readonly accelerator_seconds: EstimatedInterval | null;
+    readonly billable_accelerator_seconds: EstimatedInterval | null;
+    readonly compute_units: EstimatedInterval | null;
+    readonly prefill_seconds: string | null;
+    readonly seconds_per_output_token: EstimatedInterval | null;
+    readonly accelerator: string | null;
+    readonly accelerator_count: number | null;
+    readonly deployment: string | null;
+    readonly time_basis: 'modelled' | 'calibrated' | null;
+  } | null;
+  readonly unmeasured?: string;
+  readonly cost: {
+    readonly charge: EstimatedMoney;
+    readonly provider_cost: EstimatedMoney;
+    readonly physical_cost: EstimatedMoney;
+  };
+  readonly unrated: readonly { readonly meter: string; readonly reason: string }[];
 };
 
 export type Deployment = {

@@ -88,6 +88,11 @@ function printWallet(io: CliIo, wallet: Wallet): void {
     ['posted', money(wallet.posted)],
     ['held', money(wallet.held)],
     ['available', style.bold(money(wallet.available))],
+    ...(isZero(wallet.incoming) ? [] : [['incoming', money(wallet.incoming ?? '0')] as const]),
+    ...(wallet.value === undefined || wallet.value === null
+      ? []
+      : [['worth', `${amount(wallet.value.available)} ${wallet.value.currency}`] as const]),
+    ...lasting(wallet),
     ...(wallet.receivable === undefined ? [] : [['owed', money(wallet.receivable)] as const]),
     ...(isZero(wallet.customer_credit) ? [] : [['credit', money(wallet.customer_credit ?? '0')] as const]),
   ]);
@@ -115,6 +120,12 @@ function printWallet(io: CliIo, wallet: Wallet): void {
       grant.expires_at ?? 'never',
     ]),
   );
+}
+
+/** How long it lasts at the rate of the last day; nothing where nothing is burnt. */
+function lasting({ forecast, currency: code }: Wallet): readonly (readonly [string, string])[] {
+  if (forecast === undefined || forecast.hours_left === null) return [];
+  return [['lasts', `${forecast.hours_left} hours at ${amount(forecast.burn_per_hour)} ${code} an hour`]];
 }
 
 async function createGrant(context: CommandContext, customer: string, text: string, flags: GrantFlags): Promise<void> {

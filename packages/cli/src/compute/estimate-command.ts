@@ -6,10 +6,13 @@ import { EXIT_CODE } from '../exit-code.ts';
 import { estimatesToJson, printEstimates } from './print-estimates.ts';
 import { type EstimateQuestion, localEstimate } from './local-estimate.ts';
 import { catalogModel, modelOfFile } from './read-model.ts';
+import { estimateAtServer } from './server-estimate.ts';
 import { acceleratorOf, type ServingFlags, withServingOptions } from './serving-options.ts';
 import { whole } from './whole.ts';
 
 type EstimateFlags = ServingFlags & {
+  readonly customer?: string;
+  readonly deployment?: string;
   readonly batch: number;
   readonly input: number;
   readonly cached: number;
@@ -23,7 +26,7 @@ type EstimateFlags = ServingFlags & {
 const TOKENS_MAX = 100_000_000;
 const MODELS_MAX = 6;
 
-/** `ergon estimate`: the work, time and cost of one request, models side by side. Needs no server. */
+/** `ergon estimate`: the work, time and cost of one request, models side by side. Needs no server, unless a customer or a deployment is named. */
 export function addEstimateCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('estimate')
@@ -40,9 +43,11 @@ export function addEstimateCommand(program: Command, context: CommandContext): v
         .argParser(share)
         .default(decimal(1), '1'),
     )
+    .option('--customer <id>', 'ask the server what this customer would be charged')
+    .option('--deployment <key>', 'ask the server for a deployment published there, calibrated by its observations')
     .option('--roofline', 'draw the roofline of the device and where the phases stand')
     .addHelpText('after', HELP)
-    .action((models: string[], flags: EstimateFlags) => estimate(context, models, flags));
+    .action((models: string[], flags: EstimateFlags) => estimate(context, command, models, flags));
 }
 
 const HELP = `
@@ -51,10 +56,17 @@ FLOPs are exact counts (2 a multiply-add, convention ergon-flops-1); times are m
 Examples:
   $ ergon estimate qwen3-30b-a3b llama-3.1-8b --accelerator mi300x --price 2 --input 1024 --cached 7168 --output 200
   $ ergon estimate --config ./config.json --accelerator h200-sxm --roofline
-  $ ergon estimate deepseek-v3 --json`;
+  $ ergon estimate deepseek-v3 --json
+  $ ergon estimate --deployment llama70-h100 --customer acme --input 500 --output 180
+  $ ergon estimate gpt-5-mini claude-sonnet-4-5 --customer acme`;
 
-function estimate(context: CommandContext, names: readonly string[], flags: EstimateFlags): void {
-  if (names.length + flags.config.length === 0) {
+async function estimate(
+  context: CommandContext,
+  command: Command,
+  names: readonly string[],
+  flags: EstimateFlags,
+): Promise<void> {
+  if (names.length + flags.config.length === 0 && flags.deployment === undefined) {
     throw new CliError(
       EXIT_CODE.usage,
       'no model to estimate',
@@ -67,6 +79,10 @@ function estimate(context: CommandContext, names: readonly string[], flags: Esti
       `more than ${MODELS_MAX} models`,
       'They would not stand side by side; ask twice.',
     );
+  }
+  if (flags.customer !== undefined || flags.deployment !== undefined) {
+    await estimateAtServer(context, command, names, flags);
+    return;
   }
   const models = [...names.map(catalogModel), ...flags.config.map((path) => modelOfFile(path, context.io.cwd))];
   const question = questionOf(flags);

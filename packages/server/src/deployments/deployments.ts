@@ -25,7 +25,10 @@ export const NO_DEPLOYMENTS: Deployments = { versions: new Map(), serving: new M
 
 /** The version in force at an instant; `undefined` before its first. */
 export function deploymentAt(deployments: Deployments, key: string, micros: number): DeploymentVersion | undefined {
-  return deployments.versions.get(key)?.find((version) => version.effectiveFrom <= micros);
+  const versions = deployments.versions.get(key);
+  if (versions === undefined) return undefined;
+  for (const version of versions) if (version.effectiveFrom <= micros) return version;
+  return undefined;
 }
 
 /** Groups versions and names, in the order given: newest effective first. */

@@ -182,3 +182,22 @@ test('a run holds the work of failed calls and retries; a void takes it back; th
   expect(rows.find((row) => row.group.model === 'anything')?.value).toBe('0');
   expect(await tenant.audit()).toEqual([]);
 });
+
+test('budgets count work and its cost, and a void gives them back', async () => {
+  await tenant.put('/v1/deployments/budgeted', { ...LLAMA, serves: [] });
+  const budget = { scope: { customer: 'spender' }, window: 'day', limit: '1000000000000000000', mode: 'shadow' };
+  for (const own of [
+    { key: 'work', unit: 'flops' },
+    { key: 'cost', unit: 'USD', measure: 'physical_cost' },
+  ]) {
+    expect(await tenant.post('/v1/budgets', { ...budget, ...own })).toMatchObject({ status: 200 });
+  }
+  type Budget = { readonly counters: readonly { readonly committed: string }[] };
+  const committed = async (key: string) => (await tenant.read<Budget>(`/v1/budgets/${key}`)).counters[0]?.committed;
+  const call = llmCall('spent', AT, { deployment: 'budgeted', tokens: { input: 900, output: 90 } }, 'spender');
+  const { flops, physical_cost: cost } = quantitiesOf(await sendAndExplain(call));
+  expect([await committed('work'), await committed('cost')]).toEqual([flops, cost]);
+  await tenant.send([{ id: 'unspend', source: 'test', type: 'event.void', data: { source: 'test', id: 'spent' } }]);
+  expect([await committed('work'), await committed('cost')]).toEqual(['0', '0']);
+  expect(await tenant.audit()).toEqual([]);
+});

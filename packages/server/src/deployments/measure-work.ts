@@ -116,15 +116,17 @@ function servingAt(
 ): Place | Unmeasured | undefined {
   const keys = model === undefined ? undefined : deployments.serving.get(model);
   if (model === undefined || keys === undefined) return undefined;
-  const [first, ...others] = keys.flatMap((key) => {
+  let first: DeploymentVersion | undefined;
+  let isShared = false;
+  for (const key of keys) {
     const version = deploymentAt(deployments, key, occurredAt);
-    return version !== undefined && servesNow(version, model) ? [version] : [];
-  });
+    if (version === undefined || !servesNow(version, model)) continue;
+    if (first === undefined) first = version;
+    else if (first.deployment.source.hash !== version.deployment.source.hash) return 'ambiguous_deployment';
+    else isShared = true;
+  }
   if (first === undefined) return undefined;
-  const { source } = first.deployment;
-  if (others.length === 0) return { source, version: first };
-  const isSame = others.every(({ deployment }) => deployment.source.hash === source.hash);
-  return isSame ? { source, version: undefined } : 'ambiguous_deployment';
+  return { source: first.deployment.source, version: isShared ? undefined : first };
 }
 
 function servesNow({ deployment: { spec } }: DeploymentVersion, model: string): boolean {

@@ -1,18 +1,19 @@
-import { toText } from '@ergon/exact';
+import { decimal, toText } from '@ergon/exact';
 import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
 import { resolveCustomers } from '../catalog/customers.ts';
 import type { AppServices } from '../http/context.ts';
 import { ProblemError } from '../http/problem.ts';
 import { LIMITS } from '../limits.ts';
+import { type Asked, askPolicies } from './ask-policies.ts';
 import type { CompiledBudget } from './compile-budget.ts';
 import { availableOf, largestOutput, type Refusal } from './fits.ts';
 import { budgetOf } from './hold-desk.ts';
 import { amountsOf, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
-import { runPath } from './hold-store.ts';
+import { type HoldRow, runPath } from './hold-store.ts';
 import type { HoldBody } from './schemas.ts';
 
 export type Admission = {
-  readonly isRepeated: boolean;
+  readonly hold: HoldRow;
   readonly flags: readonly string[];
   /** The output bound that was admitted, where the hold has one. */
   readonly maxOutputTokens: number | undefined;
@@ -37,9 +38,17 @@ export async function admit(
   const runs = await runPath(services.database.pool, environmentId, body.run_id, body.parent_run_id);
   const subject = subjectOf(body, keyId, runs);
   let asked = { body, amounts: amountsOf(body) };
+  let policies: (Asked & { readonly revision: bigint }) | undefined;
   let staleLeft = STALE_MAX;
   for (let clamps = 0; ; ) {
     const catalog = await services.record.catalog(environmentId);
+    if (policies?.revision !== catalog.revision) {
+      const found = await askPolicies(services, environmentId, catalog.revision, body, amountsOf(body));
+      policies = { ...found, revision: catalog.revision };
+      const bound = policies.maxOutputTokens;
+      if (bound !== undefined && bound < (asked.body.output?.max_tokens ?? 0))
+        asked = withOutputBound(body, amountsOf(body), bound);
+    }
     const customer = await customerOf(services, catalog, body.customer);
     const at = services.clocks.now(environmentId);
     const prepared = prepareHold(asked.body, asked.amounts, customer, subject, catalog.budgets, {
@@ -67,10 +76,11 @@ export async function admit(
           detail: `the hold ${body.id} stands for another body; holds are named once`,
         });
       case 'held':
+      case 'changed':
       case 'repeated':
         return {
-          isRepeated: outcome.outcome === 'repeated',
-          flags: prepared.flags,
+          hold: outcome.hold,
+          flags: [...prepared.flags, ...policies.flags],
           maxOutputTokens: asked.body.output?.max_tokens,
           isClamped: asked.body !== body,
         };
@@ -140,8 +150,8 @@ function exceeded(
       scope,
       measure: one.measure,
       ...(one.limit !== undefined && { limit: one.limit }),
-      ...(one.committed !== undefined && { committed: one.committed }),
-      held: one.held ?? '0',
+      ...(one.committed !== undefined && { committed: exactText(one.committed) }),
+      held: exactText(one.held ?? '0'),
       available: toText(availableOf(one)),
       asked: one.asked,
     };
@@ -153,4 +163,9 @@ function exceeded(
     detail: `${name} has ${first?.available ?? '0'} left of ${first?.measure ?? ''}, and the hold asks ${first?.asked ?? ''}`,
     members: { ...first, fits: fits === undefined ? null : { max_output_tokens: fits }, refused_by: scopes },
   });
+}
+
+/** The database keeps the zeros that sums leave behind the point. */
+function exactText(value: string): string {
+  return toText(decimal(value));
 }

@@ -1,13 +1,18 @@
 import type { CompiledBudget } from './compile-budget.ts';
 import type { Refusal } from './fits.ts';
 import type { HoldRequest } from './hold-request.ts';
+import { findHolds, type HoldRow } from './hold-store.ts';
 import { formatInstant } from '../event/instant.ts';
 import { ProblemError } from '../http/problem.ts';
 import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
 
+/** What was asked is so, now or since before; the hold as it stands. */
+type Done = { readonly outcome: 'held' | 'changed' | 'repeated'; readonly hold: HoldRow };
+
 export type HoldOutcome =
-  | { readonly outcome: 'held' | 'repeated' | 'conflict' }
+  | Done
+  | { readonly outcome: 'conflict' }
   | { readonly outcome: 'refused'; readonly refusals: readonly Refusal[] }
   /** The catalog has changed since the request was prepared: prepare it again. */
   | { readonly outcome: 'stale' };
@@ -21,9 +26,10 @@ export type Resolution = {
   readonly expires?: string;
 };
 
-export type ResolveOutcome = {
-  readonly outcome: 'changed' | 'repeated' | 'conflict' | 'resolved' | 'above' | 'unknown';
-};
+export type ResolveOutcome = Done | { readonly outcome: 'conflict' | 'resolved' | 'above' | 'unknown' };
+
+/** As the functions answer: the holds themselves are read for all of a group at once. */
+type Raw<Outcome> = Omit<Done, 'hold'> | Exclude<Outcome, Done>;
 
 type Waiting<Item, Answer> = {
   readonly item: Item;
@@ -59,7 +65,8 @@ export class HoldDesk {
         formatInstant(this.#now(environmentId)),
         JSON.stringify(requests),
       ]);
-      return isStale(answer) ? requests.map((): HoldOutcome => ({ outcome: 'stale' })) : answersOf<HoldOutcome>(answer);
+      if (isStale(answer)) return requests.map((): HoldOutcome => ({ outcome: 'stale' }));
+      return this.#withHolds<HoldOutcome>(environmentId, requests, answersOf<Raw<HoldOutcome>>(answer));
     });
   }
 
@@ -70,7 +77,23 @@ export class HoldDesk {
         formatInstant(this.#now(environmentId)),
         JSON.stringify(resolutions),
       ]);
-      return answer as ResolveOutcome[];
+      return this.#withHolds<ResolveOutcome>(environmentId, resolutions, answer as Raw<ResolveOutcome>[]);
+    });
+  }
+
+  /** The holds that the answers are about, as they stand now: one read for the whole group. */
+  async #withHolds<Outcome extends { readonly outcome: string }>(
+    environmentId: number,
+    items: readonly { readonly id: string }[],
+    answers: readonly Raw<Outcome>[],
+  ): Promise<(Done | Exclude<Outcome, Done>)[]> {
+    const ids = items.flatMap(({ id }, index) => (isDone(answers[index]) ? [id] : []));
+    const rows = await findHolds(this.#database.pool, environmentId, ids);
+    return answers.map((answer, index) => {
+      if (!isDone(answer)) return answer;
+      const hold = rows.get(items[index]?.id ?? '');
+      if (hold === undefined) throw new Error('a hold that was taken is not there');
+      return { outcome: answer.outcome, hold };
     });
   }
 
@@ -136,6 +159,10 @@ export class HoldDesk {
 
 function isRetryable(error: unknown): boolean {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && RETRYABLE.has(error.code);
+}
+
+function isDone(answer: { readonly outcome: string } | undefined): answer is Omit<Done, 'hold'> {
+  return answer?.outcome === 'held' || answer?.outcome === 'changed' || answer?.outcome === 'repeated';
 }
 
 function isStale(answer: unknown): boolean {

@@ -34,11 +34,11 @@ export function registerHoldRoutes(app: App, services: AppServices): void {
       status: 201,
       body: holdBody,
       answer: holdAnswer,
-      problems: ['budget_exceeded', 'conflict', 'overloaded'],
+      problems: ['policy_refused', 'budget_exceeded', 'conflict', 'overloaded'],
     },
     async ({ environmentId, principal, body }) => {
       const admission = await admit(services, environmentId, principal.keyId, body);
-      return answerOf(services, environmentId, body.id, admission);
+      return answerOf(admission.hold, admission);
     },
   );
   readRoute(
@@ -55,7 +55,7 @@ export function registerHoldRoutes(app: App, services: AppServices): void {
       answer: holdAnswer,
       problems: ['not_found'],
     },
-    async ({ environmentId, params: { id } }) => answerOf(services, environmentId, id),
+    async ({ environmentId, params: { id } }) => readHold(services, environmentId, id),
   );
   registerExtend(app, services);
   registerSettle(app, services);
@@ -82,12 +82,13 @@ function registerExtend(app: App, services: AppServices): void {
     },
     async ({ environmentId, params: { id }, body }) => {
       const expires = formatInstant(services.clocks.now(environmentId) + body.expires_in_seconds * 1_000_000);
-      await resolveHold(services, environmentId, {
-        id,
-        action: body.dispatched === true ? 'dispatch' : 'extend',
-        expires,
-      });
-      return answerOf(services, environmentId, id);
+      return answerOf(
+        await resolveHold(services, environmentId, {
+          id,
+          action: body.dispatched === true ? 'dispatch' : 'extend',
+          expires,
+        }),
+      );
     },
   );
 }
@@ -115,7 +116,7 @@ function registerSettle(app: App, services: AppServices): void {
         const event = body.event;
         const data = typeof event['data'] === 'object' && event['data'] !== null ? event['data'] : {};
         await settleByEvent(services, principal, { ...event, data: { ...data, hold_id: id } });
-        return answerOf(services, environmentId, id);
+        return readHold(services, environmentId, id);
       }
       const amounts: Record<string, string> = {};
       for (const name of MEASURES) {
@@ -128,8 +129,7 @@ function registerSettle(app: App, services: AppServices): void {
         ]);
       }
       const hash = createHash('sha256').update(stableText(amounts)).digest('base64url');
-      await resolveHold(services, environmentId, { id, action: 'settle', amounts, hash });
-      return answerOf(services, environmentId, id);
+      return answerOf(await resolveHold(services, environmentId, { id, action: 'settle', amounts, hash }));
     },
   );
 }
@@ -151,18 +151,18 @@ function registerRelease(app: App, services: AppServices): void {
       problems: ['not_found', 'conflict'],
     },
     async ({ environmentId, params: { id } }) => {
-      await resolveHold(services, environmentId, { id, action: 'release' });
-      return answerOf(services, environmentId, id);
+      return answerOf(await resolveHold(services, environmentId, { id, action: 'release' }));
     },
   );
 }
 
-async function resolveHold(services: AppServices, environmentId: number, resolution: Resolution): Promise<void> {
-  const { outcome } = await services.holds.resolve(environmentId, resolution);
-  switch (outcome) {
+async function resolveHold(services: AppServices, environmentId: number, resolution: Resolution): Promise<HoldRow> {
+  const resolved = await services.holds.resolve(environmentId, resolution);
+  switch (resolved.outcome) {
+    case 'held':
     case 'changed':
     case 'repeated':
-      return;
+      return resolved.hold;
     case 'unknown':
       throw noHold(resolution.id);
     case 'conflict':
@@ -181,9 +181,13 @@ function noHold(id: string) {
   return refuse('not_found', `there is no hold ${id}`);
 }
 
-async function answerOf(services: AppServices, environmentId: number, id: string, admission?: Admission) {
+async function readHold(services: AppServices, environmentId: number, id: string) {
   const row = await findHold(services.database.pool, environmentId, id);
   if (row === undefined) throw noHold(id);
+  return answerOf(row);
+}
+
+function answerOf(row: HoldRow, admission?: Admission) {
   const bound = row.dimensions['max_output_tokens'];
   return {
     id: row.id,

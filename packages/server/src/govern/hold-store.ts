@@ -1,4 +1,5 @@
 import type { Queryable } from '../store/database.ts';
+import { textArray } from '../store/pg-arrays.ts';
 
 export type HoldRow = {
   id: string;
@@ -24,12 +25,22 @@ const COLUMNS = `h.id, h.status, c.external_id as customer, h.currency, h.amount
     and b.id in (select (k ->> 'b')::bigint from jsonb_array_elements(h.counters) k)) as budget_keys`;
 
 export async function findHold(db: Queryable, environmentId: number, id: string): Promise<HoldRow | undefined> {
-  const result = await db.query<HoldRow>(
-    `select ${COLUMNS} from hold h left join customer c on c.environment_id = h.environment_id and c.id = h.customer_id
-     where h.environment_id = $1 and h.id = $2`,
-    [environmentId, id],
-  );
-  return result.rows[0];
+  return (await findHolds(db, environmentId, [id])).get(id);
+}
+
+export async function findHolds(
+  db: Queryable,
+  environmentId: number,
+  ids: readonly string[],
+): Promise<Map<string, HoldRow>> {
+  if (ids.length === 0) return new Map();
+  const result = await db.query<HoldRow>({
+    name: 'find_holds',
+    text: `select ${COLUMNS} from hold h left join customer c on c.environment_id = h.environment_id and c.id = h.customer_id
+     where h.environment_id = $1 and h.id = any($2::text[])`,
+    values: [environmentId, textArray(ids)],
+  });
+  return new Map(result.rows.map((row) => [row.id, row]));
 }
 
 /** Open holds whose time is over, in every environment by its own clock. */

@@ -120,7 +120,7 @@ test('what a transaction rolled back is never told', async () => {
     await enqueue(
       client,
       ENVIRONMENT,
-      [{ type: 'hold.expired', crossingKey: 'undone', data: {} }],
+      [{ type: 'budget.exceeded', crossingKey: 'undone', data: {} }],
       server.services.now(),
     );
     throw new Error('undone');

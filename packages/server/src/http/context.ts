@@ -2,6 +2,7 @@ import type { Context } from 'hono';
 import type { KeyVerifier, Principal, RateLimiter, Scope } from './keys.ts';
 import { refuse, ProblemError } from './problem.ts';
 import type { Outbound } from '../outbound/index.ts';
+import type { PolicyCache } from '../policies/index.ts';
 import type { Database } from '../store/database.ts';
 import type { HoldDesk } from '../govern/index.ts';
 import type { EnvironmentClocks } from '../store/environment-clock.ts';
@@ -22,6 +23,8 @@ export type AppServices = {
   readonly rateLimiter: RateLimiter;
   readonly metrics: ServerMetrics;
   readonly outbound: Outbound;
+  /** What this process remembers of the policies. */
+  readonly policies: PolicyCache;
   /** The machine's clock, microseconds since 1970. */
   readonly now: () => number;
   /** The time of an environment: a sandbox may have stopped its clock. */

@@ -9,6 +9,7 @@ export const PROBLEMS = {
   invalid_request: { status: 400, title: 'The request is not valid' },
   invalid_catalog: { status: 400, title: 'The catalog entry is not valid' },
   unauthenticated: { status: 401, title: 'No valid API key' },
+  policy_refused: { status: 403, title: 'A policy refuses it' },
   budget_exceeded: { status: 402, title: 'Budget exceeded' },
   forbidden: { status: 403, title: 'The key may not do this' },
   not_found: { status: 404, title: 'Not found' },

@@ -121,6 +121,7 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),
     outbound: createOutbound(addressGuard(['127.0.0.1', 'localhost'])),
+    policies: new Map(),
     now,
     clocks,
     lateDays: 35,

@@ -28,11 +28,12 @@ export type WatchedWallet = {
   top_up: TopUpRuleBody | null;
   top_up_set_at: string | null;
   last_slot: string | null;
+  quiet_until: string | null;
   /** Levels as JSON: decimals as text. */
   alerts: { kind: 'amount' | 'hours_left'; level: string; is_below: boolean }[];
 };
 
-const WATCHED = `select v.id, v.environment_id, v.customer_id, c.external_id as customer, c.time_zone, v.top_up, v.top_up_set_at, v.last_slot,
+const WATCHED = `select v.id, v.environment_id, v.customer_id, c.external_id as customer, c.time_zone, v.top_up, v.top_up_set_at, v.last_slot, v.quiet_until,
     coalesce((select json_agg(json_build_object('kind', l.kind, 'level', l.level::text, 'is_below', l.is_below))
       from wallet_alert l where l.environment_id = v.environment_id and l.customer_id = v.customer_id and l.wallet = v.wallet), '[]') as alerts,
     ${WALLET_COLUMNS}
@@ -68,7 +69,7 @@ export async function setTopUpRule(
   await db.query(
     `insert into wallet_watch (environment_id, customer_id, wallet, top_up, top_up_set_at) values ($1, $2, $3, $4::jsonb, $5)
      on conflict (environment_id, customer_id, wallet) do update set top_up = excluded.top_up,
-       top_up_set_at = excluded.top_up_set_at, last_slot = null`,
+       top_up_set_at = excluded.top_up_set_at, last_slot = null, quiet_until = null`,
     [
       at.environmentId,
       at.customerId,
@@ -90,6 +91,11 @@ export async function topUpRuleOf(db: Queryable, at: WalletPlace): Promise<TopUp
 /** Deals with a scheduled instant once. */
 export async function keepSlot(db: Queryable, id: bigint, slot: number): Promise<void> {
   await db.query('update wallet_watch set last_slot = $2 where id = $1', [id, formatInstant(slot)]);
+}
+
+/** Lets a wallet below its threshold rest, so that many that wait for their payments cost nothing each second. */
+export async function keepQuiet(db: Queryable, id: bigint, until: number): Promise<void> {
+  await db.query('update wallet_watch set quiet_until = $2 where id = $1', [id, formatInstant(until)]);
 }
 
 /** Replaces the levels; one that stays keeps its state, so that setting them again alerts nobody twice. */

@@ -8,12 +8,15 @@ import { burnRate, type Forecast, forecastOf } from './burn-rate.ts';
 import { failTopUp, requestTopUp } from './top-up-service.ts';
 import { overdueTopUps, topUpsSince } from './top-up-store.ts';
 import type { TopUpRuleBody } from './watch-schemas.ts';
-import { crossLevel, keepSlot, lockWatched, type WatchedWallet, watchedWallets } from './watch-store.ts';
+import { crossLevel, keepQuiet, keepSlot, lockWatched, type WatchedWallet, watchedWallets } from './watch-store.ts';
 
 const HOUR_MICROS = 3_600_000_000;
 /** A forecast wavers; its alert is armed again when it has risen a tenth above the level. */
 const REARM = decimal('1.1');
 const OVERDUE_AT_ONCE = 100;
+/** Shorter than the shortest cool-down. */
+const QUIET_MICROS = 5_000_000;
+const CAPPED_QUIET_MICROS = 60_000_000;
 
 /**
  * Looks at every watched wallet: tops up, alerts, and gives up payments that nobody answered for. Safe on several replicas at
@@ -44,7 +47,8 @@ async function needsAttention(db: Queryable, watched: WatchedWallet, now: number
   const available = decimal(watched.available);
   if (watched.top_up !== null) {
     const rule = ruleOf(watched.top_up);
-    if (rule.threshold !== undefined && compare(available, rule.threshold) < 0) return true;
+    const isQuiet = now < (optionalMicros(watched.quiet_until) ?? Number.NEGATIVE_INFINITY);
+    if (!isQuiet && rule.threshold !== undefined && compare(available, rule.threshold) < 0) return true;
     const slot = rule.schedule === undefined ? undefined : latestSlot(rule.schedule, now, watched.time_zone);
     if (slot !== undefined && slot > (optionalMicros(watched.last_slot) ?? Number.NEGATIVE_INFINITY)) return true;
   }
@@ -127,6 +131,7 @@ async function topUp(client: Client, watched: WatchedWallet, body: TopUpRuleBody
     lastSlot: optionalMicros(watched.last_slot),
     timeZone,
   });
+  await keepQuiet(client, watched.id, now + (decision.kind === 'capped' ? CAPPED_QUIET_MICROS : QUIET_MICROS));
   if (decision.kind === 'none') return;
   if (decision.trigger === 'schedule') await keepSlot(client, watched.id, decision.slot);
   if (decision.kind === 'capped') await tellCapped(client, watched, decision, periodStart, now);

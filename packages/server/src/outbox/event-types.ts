@@ -6,8 +6,7 @@ export const OUTBOX_EVENT_TYPES = {
   'wallet.top_up_failed': 'A top-up was not paid',
   'wallet.top_up_capped': 'A wallet was due for a top-up that its cap forbids',
   'budget.threshold_crossed': 'A budget passed one of its thresholds',
-  'budget.exceeded': 'Spend that was not held passed a budget',
-  'hold.expired': 'A hold ended without being settled or released',
+  'budget.exceeded': 'Spend that was not admitted passed an enforced budget, the first time in a window',
   'policy.decision': 'A policy asked to notify somebody',
   'webhook.test': 'Sent when somebody asks an endpoint to be tried',
 } as const;

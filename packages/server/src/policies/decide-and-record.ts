@@ -14,7 +14,6 @@ export type Question = {
 
 export type Decided = PolicyResult & { readonly id: string | null };
 
-const cache: PolicyCache = new Map();
 const HOUR_MICROS = 3_600_000_000;
 
 const ALLOWED: Decided = {
@@ -30,17 +29,19 @@ const ALLOWED: Decided = {
 
 /**
  * Decides on requests by the policies in force and records each decision with its inputs, in the caller's transaction. An
- * environment without policies costs one read and records nothing.
+ * environment without policies records nothing.
  *
  * @param now microseconds since 1970.
+ * @param revision of the catalog, where the caller's own transaction checks that it still holds: then nothing is read while it does.
  */
 export async function decideAndRecord(
   db: Queryable,
+  cache: PolicyCache,
   environmentId: number,
   questions: readonly Question[],
-  now: number,
+  { now, revision }: { readonly now: number; readonly revision?: bigint },
 ): Promise<Decided[]> {
-  const policies = await policiesInForce(db, environmentId, cache);
+  const policies = await policiesInForce(db, environmentId, cache, revision);
   if (policies.length === 0) return questions.map(() => ALLOWED);
   const named = policies.map(({ key, version }) => ({ key, version }));
   const results = questions.map(({ inputs }) => decide(policies, inputs, now));

@@ -40,7 +40,9 @@ export function registerDecisionRoutes(app: App, services: AppServices): void {
     },
     async ({ client, environmentId, body }) => {
       const question = { place: 'request', subject: body.subject ?? null, inputs: body.inputs } as const;
-      const [decided] = await decideAndRecord(client, environmentId, [question], services.now());
+      const [decided] = await decideAndRecord(client, services.policies, environmentId, [question], {
+        now: services.now(),
+      });
       if (decided === undefined) throw new Error('a question had no answer');
       return { ...decided, matches: [...decided.matches] };
     },

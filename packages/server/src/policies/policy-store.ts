@@ -96,23 +96,34 @@ export async function compiledVersions(
   );
 }
 
-/** Policies by environment, compiled once a version. */
-export type PolicyCache = Map<number, { readonly versions: string; readonly policies: readonly CompiledPolicy[] }>;
+/** Policies of a service by environment, compiled once a version. */
+export type PolicyCache = Map<
+  number,
+  { readonly versions: string; readonly policies: readonly CompiledPolicy[]; revision: bigint | undefined }
+>;
 
-/** What is in force now, read in the caller's transaction; documents that have not changed are not compiled again. */
+/**
+ * What is in force now. Documents that have not changed are not compiled again; at a catalog revision that was seen nothing is
+ * read, because every publish raises it.
+ */
 export async function policiesInForce(
   db: Queryable,
   environmentId: number,
   cache: PolicyCache,
+  revision: bigint | undefined,
 ): Promise<readonly CompiledPolicy[]> {
+  const known = cache.get(environmentId);
+  if (known !== undefined && revision !== undefined && known.revision === revision) return known.policies;
   const rows = await listPolicies(db, environmentId);
   const versions = rows.map(({ key, version }) => `${key}/${version}`).join(' ');
-  const known = cache.get(environmentId);
-  if (known?.versions === versions) return known.policies;
+  if (known?.versions === versions) {
+    known.revision = revision ?? known.revision;
+    return known.policies;
+  }
   const policies = rows.map(({ key, version, document }) =>
     compilePolicy(key, version, policyDocument.parse(document)),
   );
   if (cache.size > 1_000) cache.clear();
-  cache.set(environmentId, { versions, policies });
+  cache.set(environmentId, { versions, policies, revision });
   return policies;
 }

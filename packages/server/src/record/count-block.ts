@@ -98,6 +98,7 @@ const METER_OF: Readonly<Partial<Record<string, Measure>>> = {
   flops: 'flops',
   accelerator_seconds: 'accelerator_seconds',
   compute_units: 'compute_units',
+  physical_cost: 'physical_cost',
 };
 
 function amountsOf(

@@ -33,6 +33,18 @@ export type PreparedEvent = {
   readonly work: EventWork | undefined;
 };
 
+/** The built-in quantities as they were recorded: what a later build would count is not what was counted. */
+function recordedQuantities(recorded: Pick<EventRating, 'quantities'>): BuiltInQuantity[] {
+  return recorded.quantities.flatMap(([meter, quantity]) => {
+    const position = meter === 'total_tokens' ? -1 : ROLLUP_POSITION.get(meter);
+    if (position === undefined) return [];
+    const tokenClass = TOKEN_CLASS_OF.get(meter);
+    return [{ meter, position, quantity: decimal(quantity), ...(tokenClass !== undefined && { tokenClass }) }];
+  });
+}
+
+const TOKEN_CLASS_OF: ReadonlyMap<string, string> = new Map(TOKEN_METERS.map((meter) => [meter.key, meter.tokenClass]));
+
 const NO_CONTRIBUTIONS: readonly Contribution[] = [];
 
 const TOKEN_POSITIONS = TOKEN_METERS.map((meter) => ({
@@ -44,13 +56,13 @@ const TOKEN_POSITIONS = TOKEN_METERS.map((meter) => ({
 /**
  * Meters one event. Pure: the same event and catalog give the same quantities, for ever.
  *
- * @param recorded of an event recorded before: what its model stood for and what its work was counted by, whatever the
- *   catalog says since. Quantities of work are then those of the record, and not added here.
+ * @param recorded of an event recorded before: what was counted, what its model stood for and what its work was counted by,
+ *   whatever the catalog or a later build says since.
  */
 export function prepareEvent(
   event: CapturedEvent,
   catalog: CatalogSnapshot,
-  recorded?: Pick<EventRating, 'model' | 'work'>,
+  recorded?: Pick<EventRating, 'quantities' | 'model' | 'work'>,
 ): PreparedEvent {
   const flags: UsageFlag[] = [];
   const quantities: BuiltInQuantity[] = [];
@@ -87,7 +99,7 @@ export function prepareEvent(
     event,
     usage,
     model,
-    quantities,
+    quantities: recorded === undefined ? quantities : recordedQuantities(recorded),
     contributions: contributionsOf(event, catalog, flags),
     dimensions: dimensionsOf(event, usage, reported, model, work),
     flags,

@@ -10,10 +10,9 @@ import { packLines } from './blocks.ts';
 import type { DimensionSet } from './dimension-sets.ts';
 import { type RatingParts, writeRating } from './encode-rating.ts';
 import { countBlock } from './count-block.ts';
-import type { EventRating } from './types.ts';
-import { ROLLUP_POSITION } from '../catalog/built-in-meters.ts';
+
 import { newPostings } from './postings.ts';
-import type { BuiltInQuantity, PreparedEvent } from './prepare.ts';
+import type { PreparedEvent } from './prepare.ts';
 import { orderKey, type RatedEvent } from './rate-group.ts';
 import { NOBODY } from './read-events.ts';
 import { rateBlock } from './rate-block.ts';
@@ -143,17 +142,16 @@ class BlockSums {
     const { services } = this.#context;
     const customerId = one.customer?.id ?? NOBODY;
     const { currency, cost: recordedCost } = stored.rating;
-    const recorded: PreparedEvent = { ...prepared, quantities: recordedQuantities(stored.rating) };
     const cost = recordedCost === null ? null : decimal(recordedCost[0]);
     const charge = stored.rating.lines.length > 0 ? rated.charge : null;
-    if (recorded.quantities.length > 0 || charge !== null) {
+    if (prepared.quantities.length > 0 || charge !== null) {
       const set = services.dimensionSets.usage(prepared.dimensions, currency ?? undefined);
       this.#use(set);
-      this.#rollups.addUsage(recorded, customerId, set.id, { charge, providerCost: cost }, -1);
+      this.#rollups.addUsage(prepared, customerId, set.id, { charge, providerCost: cost }, -1);
     }
-    this.#runs.add(recorded, customerId, rated.charge, currency ?? undefined, cost, -1);
+    this.#runs.add(prepared, customerId, rated.charge, currency ?? undefined, cost, -1);
     return {
-      quantities: recorded.quantities.map(({ meter, quantity }) => ({ meter, quantity: negate(quantity) })),
+      quantities: prepared.quantities.map(({ meter, quantity }) => ({ meter, quantity: negate(quantity) })),
       cost: cost === null || recordedCost === null ? undefined : { amount: negate(cost), source: recordedCost[1] },
     };
   }
@@ -238,14 +236,6 @@ function insertBlock(context: BlockContext, span: Span, count: number, raw: Buff
       raw,
       ratings,
     ],
-  });
-}
-
-/** The built-in quantities as they were recorded: what a later build would count is not what was counted. */
-function recordedQuantities(rating: EventRating): BuiltInQuantity[] {
-  return rating.quantities.flatMap(([meter, quantity]) => {
-    const position = meter === 'total_tokens' ? -1 : ROLLUP_POSITION.get(meter);
-    return position === undefined ? [] : [{ meter, position, quantity: decimal(quantity) }];
   });
 }
 

@@ -96,7 +96,7 @@ async function readCalls(
     examined += 1;
     const { event, rating } = stored;
     if (event.type !== 'llm.call' && event.type !== 'embedding.call') continue;
-    const { usage } = prepareEvent(event, catalog, rating.model);
+    const { usage } = prepareEvent(event, catalog, rating);
     if (usage === undefined) continue;
     calls.push({
       source: event.source,

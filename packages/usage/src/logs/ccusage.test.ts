@@ -365,6 +365,31 @@ test.runIf(ccusage !== undefined)('differs: a null inside a tool call is no reas
   expect(claudeDaily(files)).toEqual({ ours: 30, reference: 0 });
 });
 
+test.runIf(ccusage !== undefined)('differs: the sums at the end of a chat repeat its messages', () => {
+  const figures = { input: 10, output: 1, cached: 0, thoughts: 0, tool: 0, total: 11 };
+  const message = {
+    id: '1',
+    type: 'gemini',
+    timestamp: '2026-01-02T00:00:00Z',
+    model: 'gemini-2.5-pro',
+    tokens: figures,
+  };
+  const sums = { models: { 'gemini-2.5-pro': { tokens: { prompt: 10, candidates: 1, total: 11 } } } };
+  const entries = [{ sessionId: 'g1', kind: 'main' }, message, { timestamp: '2026-01-02T00:00:01Z', stats: sums }];
+  const folder = writeFiles({ 'tmp/h/chats/session-1.jsonl': entries });
+  const count = (lines: readonly object[]) => {
+    const reader = createGeminiReader({ sessionId: 'g1', modifiedAt: '2026-01-01T00:00:00Z' });
+    const found = [...lines.flatMap((line) => reader.add(JSON.stringify(line))), ...reader.finish()];
+    return ours(callsOf(found), 'in total only').all;
+  };
+  expect({ ours: count(entries), reference: reference('gemini', 'GEMINI_DATA_DIR', folder).all }).toEqual({
+    ours: 11,
+    reference: 22,
+  });
+  // Where there are no messages, the sums are all there is.
+  expect(count(entries.filter((entry) => entry !== message))).toBe(11);
+});
+
 const base: ClaudeLine = {
   message: 'msg_1',
   request: 'req_1',

@@ -13,6 +13,8 @@ export const PROBLEM_PARAGRAPHS: Readonly<Record<ProblemCode, string>> = {
     'The request is well-formed, but the rate card or charge model does not hold together: two prices tie, a total is priced with its parts, a meter does not exist. Each entry of errors has a remedy.',
   unauthenticated:
     'There is no key in the request, or the key is unknown, expired or revoked. Send Authorization: Bearer and the key; x-api-key works as well.',
+  policy_refused:
+    'A policy in force does not admit the request. scope names the policy and its version, action what it says, and decision the record, which GET /v1/decisions shows with its inputs. Nothing was set aside. Change the request, or ask whoever owns the policy.',
   budget_exceeded:
     'A budget or a wallet has not enough left for what the hold asks, so nothing was set aside. scope names the limit that refused, with limit, committed, held and available; fits says the largest output bound that would have been admitted. Ask for less, wait for the next window, or raise the limit.',
   forbidden:

@@ -83,6 +83,8 @@ alter function ergon_hold(integer, bigint, timestamptz, jsonb) rename to ergon_h
 create function ergon_hold(environment integer, revision bigint, at timestamptz, requests jsonb)
 returns jsonb language plpgsql as $$
 begin
+  -- Before any lock of rows, as every transaction: who changes the catalog waits for none that waits for him.
+  perform ergon_open(environment, false);
   if exists (select from jsonb_array_elements(requests) r, jsonb_array_elements(r -> 'counters') c where c ->> 'from' <> c ->> 'w') then
     insert into budget_counter (environment_id, budget_id, member, window_start)
       select distinct environment, (c ->> 'b')::bigint, c ->> 'm', '-infinity'::timestamptz
@@ -93,5 +95,21 @@ begin
         from jsonb_array_elements(requests) r, jsonb_array_elements(r -> 'counters') c where c ->> 'from' <> c ->> 'w')
       order by k.budget_id, k.member for update;
   end if;
+  -- An ingest comes to the held account after the customer's others: so does everybody.
+  perform from account a where a.environment_id = environment and a.kind in ('grant', 'held') and a.customer_id in (
+    select (r ->> 'customer')::bigint from jsonb_array_elements(requests) r) order by a.kind = 'held', a.id for update;
   return ergon_hold_in_order(environment, revision, at, requests);
+end $$;
+
+-- Locks what resolving the holds will touch. An ingest has its accounts before it comes to its holds, so accounts are first; a
+-- hold's customer and counters never change, so they may be read before its lock.
+create or replace function ergon_lock_holds(environment integer, ids text[]) returns void language plpgsql as $$
+begin
+  perform from account a where a.environment_id = environment and a.kind in ('grant', 'held', 'receivable') and a.customer_id in (
+    select h.customer_id from hold h where h.environment_id = environment and h.id = any (ids)) order by a.kind = 'held', a.id for update;
+  perform from hold h where h.environment_id = environment and h.id = any (ids) order by h.id for update;
+  perform from budget_counter k where k.environment_id = environment and (k.budget_id, k.member, k.window_start) in (
+    select (c ->> 'b')::bigint, c ->> 'm', (c ->> 'w')::timestamptz
+    from hold h, jsonb_array_elements(h.counters) c where h.environment_id = environment and h.id = any (ids))
+    order by k.budget_id, k.member, k.window_start for update;
 end $$;

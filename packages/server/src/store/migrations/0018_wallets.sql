@@ -81,6 +81,8 @@ create table wallet_watch (
   top_up_set_at timestamptz,
   -- The last scheduled instant that was dealt with, topped up or capped.
   last_slot timestamptz,
+  -- Until then a wallet below its threshold has nothing to do: a payment is pending, the rule is cooling down or capped.
+  quiet_until timestamptz,
   primary key (environment_id, customer_id, wallet),
   foreign key (environment_id, customer_id, wallet) references wallet (environment_id, customer_id, key),
   check ((top_up is null) = (top_up_set_at is null))
