@@ -7,7 +7,6 @@ import type {
   Customer,
   Deployment,
   Estimate,
-  Entitlement,
   EventExplanation,
   EventSummary,
   Grant,
@@ -18,7 +17,6 @@ import type {
   Meter,
   ModelAlias,
   Page,
-  Plan,
   PriceDisagreement,
   PriceLookup,
   PriceOverride,
@@ -28,12 +26,10 @@ import type {
   ReportedModel,
   Run,
   SourceComparison,
-  Subscription,
-  SubscriptionLine,
-  SubscriptionPeriod,
   UsageReport,
   Wallet,
 } from './wire.ts';
+import type { Entitlement, Plan, Subscription, SubscriptionLine, SubscriptionPeriod } from './wire-subscriptions.ts';
 import { type WatchApi, watchApi } from './watch-api.ts';
 
 /** One page of events as it goes over the wire. */

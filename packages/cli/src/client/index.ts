@@ -7,3 +7,4 @@ export type {
   WebhookEndpoint,
 } from './watch-api.ts';
 export type * from './wire.ts';
+export type * from './wire-subscriptions.ts';
