@@ -15,7 +15,6 @@ import type {
   Meter,
   ModelAlias,
   Page,
-  Plan,
   PriceDisagreement,
   PriceLookup,
   PriceOverride,
@@ -25,13 +24,10 @@ import type {
   ReportedModel,
   Run,
   SourceComparison,
-  Subscription,
-  SubscriptionLine,
-  SubscriptionPeriod,
   UsageReport,
 } from './wire.ts';
-import type { Entitlement } from './wire-entitlement.ts';
 import type { Grant, LedgerEntry, Wallet } from './wallet-wire.ts';
+import type { Entitlement, Plan, Subscription, SubscriptionLine, SubscriptionPeriod } from './wire-subscriptions.ts';
 import { type WatchApi, watchApi } from './watch-api.ts';
 
 /** One page of events as it goes over the wire. */

@@ -8,4 +8,4 @@ export type {
 } from './watch-api.ts';
 export type * from './wallet-wire.ts';
 export type * from './wire.ts';
-export type { Entitlement } from './wire-entitlement.ts';
+export type * from './wire-subscriptions.ts';

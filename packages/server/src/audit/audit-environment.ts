@@ -1,3 +1,4 @@
+import { staleTerms } from '../billing/index.ts';
 import { prepareEvent } from '../record/prepare.ts';
 import { DimensionSets } from '../record/dimension-sets.ts';
 import { NOBODY } from '../record/read-events.ts';
@@ -83,6 +84,8 @@ async function auditSnapshot(
   }
   await checkIdentityCounts(client, environmentId, differences);
   await checkLedger(client, environmentId, differences);
+  for (const customer of await staleTerms(client, environmentId))
+    differences.add('subscription', `customer ${customer}`, 'terms as its subscriptions and overrides say', 'others');
   const postings = await countOf(client, 'posting', environmentId);
   const { listed, total } = differences;
   return { ...counts, accumulators, postings, rollups, differences: listed, difference_count: total };

@@ -7,7 +7,7 @@ import { microsOrNull, type Subscription, subscriptionsOf } from './subscription
 type OverrideRow = { rate_card: string; effective_from: string; effective_to: string | null };
 
 /** What rating needs of a customer, from the tables. */
-export async function compileTerms(db: Queryable, environmentId: number, customerId: bigint): Promise<BillingTerms> {
+async function compileTerms(db: Queryable, environmentId: number, customerId: bigint): Promise<BillingTerms> {
   const overrides = await db.query<OverrideRow>(
     `select rate_card, effective_from, effective_to from customer_override
      where environment_id = $1 and customer_id = $2 order by effective_from`,
@@ -45,11 +45,33 @@ export function subscriptionTerms(subscription: Subscription): SubscriptionTerms
 /** Puts the customer's terms where ingest reads them. Under the catalog's lock: no event is rated by the old ones afterwards. */
 export async function publishTerms(client: Client, environmentId: number, customerId: bigint): Promise<void> {
   const terms = await compileTerms(client, environmentId, customerId);
-  const isEmpty = terms.overrides.length === 0 && terms.subscriptions.length === 0;
   await client.query('update customer set terms = $3::jsonb where environment_id = $1 and id = $2', [
     environmentId,
     customerId,
-    isEmpty ? null : JSON.stringify(terms),
+    termsText(terms),
   ]);
   await raiseRevision(client, environmentId);
+}
+
+/** Customers whose compiled terms are not what their subscriptions and overrides say: rating would choose another price. */
+export async function staleTerms(db: Queryable, environmentId: number): Promise<string[]> {
+  const customers = await db.query<{ id: bigint; external_id: string }>(
+    `select id, external_id from customer c where environment_id = $1 and (terms is not null
+       or exists (select from subscription s where s.environment_id = $1 and s.customer_id = c.id)
+       or exists (select from customer_override o where o.environment_id = $1 and o.customer_id = c.id)) order by id`,
+    [environmentId],
+  );
+  const stale: string[] = [];
+  for (const { id, external_id: name } of customers.rows) {
+    const same = await db.query(
+      'select from customer where environment_id = $1 and id = $2 and terms is not distinct from $3::jsonb',
+      [environmentId, id, termsText(await compileTerms(db, environmentId, id))],
+    );
+    if (same.rowCount === 0) stale.push(name);
+  }
+  return stale;
+}
+
+function termsText(terms: BillingTerms): string | null {
+  return terms.overrides.length === 0 && terms.subscriptions.length === 0 ? null : JSON.stringify(terms);
 }

@@ -8,6 +8,7 @@ import { registerOverrideRoutes } from './override-routes.ts';
 import { registerSubscriptionRoutes } from './subscription-routes.ts';
 
 export { adjustAllEnded, advanceDue } from './advance-due.ts';
+export { staleTerms } from './customer-terms.ts';
 export { entitleDue } from './compile-entitlements.ts';
 
 /** Features, plans, add-ons, coupons; subscriptions and their periods; price overrides; the clock of a sandbox. */

@@ -14,6 +14,9 @@ describe('windows', () => {
     ['month', 'America/New_York', '2026-11-01T03:00:00Z', '2026-10-01T04:00:00.000Z'],
     ['quarter', 'UTC', '2026-11-21T10:00:00Z', '2026-10-01T00:00:00.000Z'],
     ['year', 'Pacific/Auckland', '2026-12-31T12:00:00Z', '2026-12-31T11:00:00.000Z'],
+    ['every:1month@2026-01-31', 'America/New_York', '2026-03-01T04:59:00Z', '2026-02-28T05:00:00.000Z'],
+    ['every:3month@2026-01-15', 'UTC', '2026-11-21T10:00:00Z', '2026-10-15T00:00:00.000Z'],
+    ['every:1week@2026-11-18', 'Europe/Athens', '2026-11-24T23:00:00Z', '2026-11-24T22:00:00.000Z'],
     ['lifetime', 'UTC', '2026-11-21T10:00:00Z', '1970-01-01T00:00:00.000Z'],
   ])('%s in %s at %s begins %s', (window, zone, instant, start) => {
     expect(text(windowAt(window, zone, at(instant)).start)).toBe(start);
