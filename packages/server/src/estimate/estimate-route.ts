@@ -7,6 +7,7 @@ import type { CatalogSnapshot } from '../catalog/snapshot.ts';
 import { captureEvent } from '../event/capture-event.ts';
 import type { AppServices } from '../http/context.ts';
 import { type App, readRoute } from '../http/operation.ts';
+import { wouldAdmit } from '../govern/index.ts';
 import { LIMITS } from '../limits.ts';
 import { type PreparedEvent, prepareEvent } from '../record/prepare.ts';
 import { previewCharges } from '../record/preview-charge.ts';
@@ -31,9 +32,9 @@ export function registerEstimateRoute(app: App, services: AppServices): void {
       body: estimateBody,
       answer: estimateAnswer,
     },
-    async ({ environmentId, body }) => {
+    async ({ environmentId, principal, body }) => {
       const catalog = await services.record.currentCatalog(environmentId);
-      return estimateCall(services, catalog, body);
+      return estimateCall(services, catalog, principal.keyId, body);
     },
   );
 }
@@ -41,6 +42,7 @@ export function registerEstimateRoute(app: App, services: AppServices): void {
 async function estimateCall(
   services: AppServices,
   catalog: CatalogSnapshot,
+  keyId: string,
   body: EstimateBody,
 ): Promise<EstimateAnswer> {
   const now = services.now();
@@ -57,6 +59,16 @@ async function estimateCall(
   const isPriced = low !== undefined && expected !== undefined && high !== undefined;
   const charge = isPriced ? each({ low, expected, high }, ({ amount }) => amount) : undefined;
   const currency = expected?.currency ?? 'USD';
+  const cost = providerCost(services, catalog, events);
+  const admission = await wouldAdmit(services.database.pool, catalog, {
+    ...pick(body),
+    model: body.model ?? where.place?.source.name,
+    customerId: customer?.id ?? null,
+    apiKey: keyId,
+    at: now,
+    currency,
+    amounts: upperBounds({ charge, provider_cost: cost, physical_cost: computed?.physicalCost }, works.high, computed),
+  });
   return {
     model: where.place?.source.name ?? body.model ?? null,
     tokens: {
@@ -68,11 +80,37 @@ async function estimateCall(
     ...(where.unmeasured !== undefined && { unmeasured: where.unmeasured }),
     cost: {
       charge: moneyOf(charge, currency),
-      provider_cost: moneyOf(providerCost(services, catalog, events), 'USD'),
+      provider_cost: moneyOf(cost, 'USD'),
       physical_cost: moneyOf(computed?.physicalCost, 'USD'),
       currency,
     },
     unrated: (expected?.unrated ?? []).map(([meter, quantity, reason]) => ({ meter, quantity, reason })),
+    admission: { would_admit: admission.wouldAdmit, tightest: admission.tightest ?? null },
+  };
+}
+
+function pick({ customer, team, user, feature, provider, agent }: EstimateBody) {
+  return { customer, team, user, feature, provider, agent };
+}
+
+/** What a hold of the call would ask: the high end of every interval. */
+function upperBounds(
+  money: Readonly<Record<'charge' | 'provider_cost' | 'physical_cost', Bounds<Decimal> | undefined>>,
+  work: { readonly newTokens: number; readonly cachedTokens: number; readonly outputTokens: number },
+  computed: ReturnType<typeof estimateCompute> | undefined,
+): Parameters<typeof wouldAdmit>[2]['amounts'] {
+  const seconds = computed?.answer?.billable_accelerator_seconds?.high;
+  const units = computed?.answer?.compute_units?.high;
+  const flops = computed?.answer?.flops.high;
+  return {
+    requests: '1',
+    tokens: String(work.newTokens + work.cachedTokens + work.outputTokens),
+    ...(money.charge !== undefined && { charge: toText(money.charge.high) }),
+    ...(money.provider_cost !== undefined && { provider_cost: toText(money.provider_cost.high) }),
+    ...(money.physical_cost !== undefined && { physical_cost: toText(money.physical_cost.high) }),
+    ...(flops !== undefined && { flops }),
+    ...(seconds !== undefined && { accelerator_seconds: seconds }),
+    ...(units !== undefined && { compute_units: units }),
   };
 }
 

@@ -123,6 +123,20 @@ export const estimateAnswer = z
     unrated: z
       .array(z.strictObject({ meter: z.string(), quantity: decimalOutput, reason: z.string() }))
       .openapi({ description: 'What the card does not price, at the expected output' }),
+    admission: z
+      .strictObject({
+        would_admit: z.boolean(),
+        tightest: z
+          .strictObject({
+            kind: z.enum(['budget', 'wallet']),
+            key: z.string(),
+            measure: z.string(),
+            available: decimalOutput.nullable(),
+          })
+          .nullable()
+          .openapi({ description: 'The limit under which the call would fit the fewest times' }),
+      })
+      .openapi({ description: 'Whether a hold of the upper bounds would be admitted now; nothing is set aside' }),
   })
   .openapi('Estimate');
 export type EstimateAnswer = z.infer<typeof estimateAnswer>;
