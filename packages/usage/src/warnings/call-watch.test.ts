@@ -70,6 +70,12 @@ test.each<{ name: string; first: readonly WatchedCall[]; next: readonly WatchedC
   expect(send(watch, next)).toEqual(expected);
 });
 
+test('findings of a source that never fails count each call once', () => {
+  const watch = createCallWatch();
+  const found = [2_500, 2_500, 2_500].flatMap((count) => send(watch, many(count)));
+  expect(found).toEqual(['no_failures 2500', 'no_failures 2500', 'no_failures 2500']);
+});
+
 test('seeing the same calls again, as a transaction that is tried again does, finds the same', () => {
   const watch = createCallWatch();
   send(watch, many(20));
