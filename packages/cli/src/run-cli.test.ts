@@ -396,3 +396,28 @@ test('serve says where it is and shows the key once; other commands find it, and
   expect(asked.error).toContain('No server runs here');
   expect(asked.out).toMatch(/available +7\.00 USD/);
 }, 120_000);
+
+test('a month of real usage under a card that is not published', async () => {
+  const draft = write(
+    'draft.json',
+    JSON.stringify({
+      currency: 'USD',
+      prices: [{ meter: 'output_tokens', charge_model: { type: 'per_unit', unit_amount: '2' } }],
+    }),
+  );
+  const call = { id: 'sim-1', source: 's', type: 'llm.call', time: NOW, data: { model: 'm', tokens: { output: 3 } } };
+  await ergon.runWith(stdin(JSON.stringify(call)), 'import', 'cloudevents', '-', '--customer', 'simulated');
+  const { code, out } = await ergon.run(
+    'rate-card',
+    'simulate',
+    'default',
+    '--card',
+    draft,
+    '--customer',
+    'simulated',
+    '--month',
+    NOW.slice(0, 7),
+  );
+  expect(code).toBe(EXIT_CODE.ok);
+  expect(out).toMatch(/simulated +[\d.]+ +6\.00 +[\d.]+/);
+});

@@ -38,6 +38,8 @@ export const LIMITS = {
   usageRowsMax: 50_000,
   /** Depth of a run tree (DESIGN section 9). */
   runDepthMax: 32,
+  /** Customers listed in the answer of one simulation; its totals are over all. */
+  simulatedCustomersMax: 1_000,
   /** Runs of one answered tree, nearest the root first. */
   runTreeMax: 1_000,
   /** Body of any other request. */

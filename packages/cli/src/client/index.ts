@@ -9,3 +9,4 @@ export type {
 export type * from './wallet-wire.ts';
 export type * from './wire.ts';
 export type * from './wire-subscriptions.ts';
+export type * from './wire-simulation.ts';

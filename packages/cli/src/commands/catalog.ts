@@ -3,6 +3,7 @@ import type { CommandContext } from '../command-context.ts';
 import { printTable } from '../print/table.ts';
 import { cursorHint, type ListFlags, withListOptions } from './list-options.ts';
 import { readJsonInput } from './read-json-input.ts';
+import { addSimulateCommand } from './simulate.ts';
 
 /** `ergon customers`, `ergon meters`, `ergon rate-card`. */
 export function addCatalogCommands(program: Command, context: CommandContext): void {
@@ -33,6 +34,7 @@ export function addCatalogCommands(program: Command, context: CommandContext): v
     .description('publish a new version; earlier ones stay as they are')
     .addHelpText('after', CARD_HELP)
     .action((key: string, file: string | undefined) => putRateCard(context, key, file));
+  addSimulateCommand(card, context);
 }
 
 const CARD_HELP = `

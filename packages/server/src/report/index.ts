@@ -5,6 +5,7 @@ import { registerReportedModelsRoute } from './reported-models-route.ts';
 import { registerPerTokenRoute } from './per-token-route.ts';
 import { registerRunRoute } from './run-route.ts';
 import { registerSourceRoute } from './source-route.ts';
+import { registerSimulateRoute } from './simulate/simulate-route.ts';
 import { registerUsageRoute } from './usage-route.ts';
 
 export { meterTotal } from './meter-total.ts';
@@ -17,4 +18,5 @@ export function registerReportRoutes(app: App, services: AppServices): void {
   registerRunRoute(app, services);
   registerReportedModelsRoute(app, services);
   registerSourceRoute(app, services);
+  registerSimulateRoute(app, services);
 }
