@@ -19,7 +19,8 @@ import {
 const CRASHES = Number(process.env['HOLD_CRASHES'] ?? 50);
 const SEED = Number(process.env['CRASH_SEED'] ?? Date.now() % 1_000_000);
 const CLIENTS = 8;
-const LIMIT = 40;
+// Little more than what one death leaves held, so that the limit refuses again and again.
+const LIMIT = 10;
 
 let directory: string;
 let keeper: ServiceProcess;
@@ -116,6 +117,7 @@ test(`${CRASHES} crashes between hold and settlement pass no limit and leave not
     if (held > 0) leftHeld += 1;
   }
   expect(leftHeld).toBeGreaterThan(0);
+  expect(statuses[402]).toBeGreaterThan(0);
   for (let tries = 0; (await counted()).held > 0 && tries < 120; tries++) await sleep(500);
   expect((await counted()).held).toBe(0);
   const open = await sql.query("select id from hold where status in ('pending', 'dispatched')");
