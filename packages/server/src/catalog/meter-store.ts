@@ -79,3 +79,12 @@ export async function cardsPricing(db: Queryable, environmentId: number, meter: 
   );
   return result.rows.map((row) => row.key);
 }
+
+/** Keys of the budgets in force whose unit is the meter. */
+export async function budgetsCounting(db: Queryable, environmentId: number, meter: string): Promise<string[]> {
+  const result = await db.query<{ key: string }>(
+    `select key from budget where environment_id = $1 and ended_at is null and spec ->> 'unit' = 'meter:' || $2 order by key`,
+    [environmentId, meter],
+  );
+  return result.rows.map((row) => row.key);
+}

@@ -22,7 +22,8 @@ import {
 } from './budget-store.ts';
 import { windowAt } from './budget-window.ts';
 import { type CompiledBudget, compileBudget, memberOf } from './compile-budget.ts';
-import { budgetAnswer, budgetSpec, type BudgetSpec } from './schemas.ts';
+import { addsUp } from './counted-meter.ts';
+import { budgetAnswer, budgetSpec, type BudgetSpec, isMeterMeasure, meterOf } from './schemas.ts';
 
 const tag = 'Budgets';
 const params = z.strictObject({ key: catalogKey });
@@ -104,6 +105,7 @@ function registerPost(app: App, services: AppServices): void {
     async ({ client, environmentId, principal, body }) => {
       checkBudget(body);
       await lockCatalog(client, environmentId);
+      await checkMeter(client, environmentId, body);
       const known = await findBudget(client, environmentId, body.key);
       if (known === undefined) {
         if ((await countBudgets(client, environmentId)) >= LIMITS.budgetsMax) {
@@ -175,6 +177,17 @@ function checkBudget(spec: BudgetSpec): void {
       { pointer: '/fallback_quantity', detail: 'is missing', remedy: 'say what to count when the quantity is unknown' },
     ]);
   }
+}
+
+async function checkMeter(db: Queryable, environmentId: number, { unit }: BudgetSpec): Promise<void> {
+  if (!isMeterMeasure(unit) || (await addsUp(db, environmentId, meterOf(unit)))) return;
+  throw refuse('invalid_request', 'the body is not valid', [
+    {
+      pointer: '/unit',
+      detail: `there is no meter ${meterOf(unit)} that counts or sums`,
+      remedy: 'name a meter of GET /v1/meters whose aggregation is count or sum',
+    },
+  ]);
 }
 
 function refuseOtherCount(before: BudgetSpec, after: BudgetSpec): void {
