@@ -2,7 +2,7 @@ import { toText } from '@ergon/exact';
 import { lockCatalog, raiseRevision } from '../catalog/index.ts';
 import { formatInstant } from '../event/instant.ts';
 import { countBudgets, endBudget, insertBudget, replaceSpec } from '../govern/budget-store.ts';
-import { addsUp } from '../govern/counted-meter.ts';
+import { addsUp } from '../catalog/counted-meter.ts';
 import { type BudgetSpec, budgetSpec, isMeterMeasure } from '../govern/schemas.ts';
 import { refuse } from '../http/problem.ts';
 import { LIMITS } from '../limits.ts';

@@ -22,7 +22,7 @@ import {
 } from './budget-store.ts';
 import { windowAt } from './budget-window.ts';
 import { type CompiledBudget, compileBudget, memberOf } from './compile-budget.ts';
-import { addsUp } from './counted-meter.ts';
+import { addsUp } from '../catalog/counted-meter.ts';
 import { budgetAnswer, budgetSpec, type BudgetSpec, isMeterMeasure, meterOf } from './schemas.ts';
 
 const tag = 'Budgets';

@@ -1,7 +1,7 @@
-import { builtInMeter, MONEY_METERS } from '../catalog/built-in-meters.ts';
-import { meterSchema } from '../catalog/custom-meter.ts';
-import { findMeter } from '../catalog/meter-store.ts';
 import type { Queryable } from '../store/database.ts';
+import { builtInMeter, MONEY_METERS } from './built-in-meters.ts';
+import { meterSchema } from './custom-meter.ts';
+import { findMeter } from './meter-store.ts';
 
 /** Whether what a meter counts adds up event by event, as a budget's counter does: a count or a sum, built in or one's own. */
 export async function addsUp(db: Queryable, environmentId: number, key: string): Promise<boolean> {
