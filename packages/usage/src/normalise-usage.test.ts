@@ -145,8 +145,15 @@ test.each(cases)('$name', ({ input, tokens, quality = 'reported', flags = [] }) 
 });
 
 test('passes keep their own model, and the fallback is the model that answered', () => {
-  const fallback = cases.find(({ name }) => name.includes('blocked attempt'));
-  expect(normaliseUsage(fallback?.input ?? {})).toMatchObject({
+  const usage = {
+    input_tokens: 412,
+    output_tokens: 264,
+    iterations: [
+      { type: 'message', model: 'claude-fable-5', input_tokens: 408, output_tokens: 0 },
+      { type: 'fallback_message', model: 'claude-opus-4-8', input_tokens: 412, output_tokens: 264 },
+    ],
+  };
+  expect(normaliseUsage({ ...messages, model: 'claude-fable-5', usage })).toMatchObject({
     model: 'claude-opus-4-8',
     iterations: [{ kind: 'fallback_message', model: 'claude-opus-4-8', tokens: { input: 412, output: 264 } }],
   });
