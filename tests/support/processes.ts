@@ -19,6 +19,8 @@ export type TestEnvironment = {
   readonly keyId: string;
   /** Sends one request to a process by its place; places go round. */
   call(place: number, method: string, path: string, body?: unknown): Promise<ProcessAnswer>;
+  /** The same, to one process. */
+  send(service: ServiceProcess, method: string, path: string, body?: unknown): Promise<ProcessAnswer>;
 };
 
 /** The service in processes of its own that share one database, as replicas do. */
@@ -61,10 +63,14 @@ export async function startErgonProcesses(count: number): Promise<ErgonProcesses
       const key = await seedKey(sql, id);
       // Processes learn within a second that a clock was stopped.
       if (clockAt !== undefined) await sleep(1_500);
-      const at = (place: number): string => services[place % services.length]?.url ?? '';
-      const call: TestEnvironment['call'] = (place, method, path, body) =>
-        send(agent, key, { method, url: `${at(place)}${path}`, body });
-      return { id, keyId: key.split('_')[1] ?? '', call };
+      const sendTo = (url: string, method: string, path: string, body: unknown): Promise<ProcessAnswer> =>
+        send(agent, key, { method, url: `${url}${path}`, body });
+      return {
+        id,
+        keyId: key.split('_')[1] ?? '',
+        call: (place, method, path, body) => sendTo(services[place % count]?.url ?? '', method, path, body),
+        send: (service, method, path, body) => sendTo(service.url, method, path, body),
+      };
     },
     async deadlocks() {
       // What a connection counted is told when it has been idle for a moment.
