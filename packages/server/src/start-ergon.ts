@@ -17,6 +17,7 @@ import { adjustAllEnded, advanceDue, entitleDue } from './billing/index.ts';
 import { addressGuard, createOutbound } from './outbound/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { costSource } from './record/cost-source.ts';
+import { fillUnrated } from './record/fill-unrated.ts';
 import { GroupCommit } from './record/group-commit.ts';
 import { forgetFindings } from './quality/index.ts';
 import { recordServices } from './record/services.ts';
@@ -132,6 +133,7 @@ async function prepareDatabase(database: Database): Promise<void> {
   } finally {
     client.release();
   }
+  await fillUnrated(database);
 }
 
 function wire(
