@@ -61,6 +61,7 @@ export function amountsOf(body: HoldBody): Amounts {
  * Fits a body to the budgets of one catalog revision. Pure.
  *
  * @param at when it is admitted, microseconds since 1970: its windows are those of this instant.
+ * @param hash of the body the client sent, where this one was clamped.
  */
 export function prepareHold(
   body: HoldBody,
@@ -68,7 +69,7 @@ export function prepareHold(
   customerId: number | null,
   subject: Subject,
   budgets: readonly CompiledBudget[],
-  { at, applyMax }: { readonly at: number; readonly applyMax: number },
+  { at, applyMax, hash }: { readonly at: number; readonly applyMax: number; readonly hash?: string },
 ): PreparedHold {
   const applying = countersFor(budgets, subject, at);
   if (applying.length > applyMax) return { kind: 'too_many_budgets', count: applying.length };
@@ -97,7 +98,7 @@ export function prepareHold(
     budgets: applying.map(({ budget }) => budget),
     request: {
       id: body.id,
-      hash: bodyHash(body),
+      hash: hash ?? bodyHash(body),
       customer: customerId,
       status: body.dispatched ? 'dispatched' : 'pending',
       currency: body.currency ?? null,
@@ -127,7 +128,8 @@ function dimensionsOf(body: HoldBody, subject: Subject): Record<string, unknown>
   return { ...subject.values, runs: subject.runs, run_id, parent_run_id, tags, max_output_tokens: output?.max_tokens };
 }
 
-function bodyHash(body: HoldBody): string {
+/** Of the whole body: another one under the same id is another hold. */
+export function bodyHash(body: HoldBody): string {
   return createHash('sha256').update(stableText(body)).digest('base64url');
 }
 
