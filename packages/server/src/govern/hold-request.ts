@@ -1,5 +1,5 @@
 import { compare, type Decimal, decimal, multiply, subtract, toText, ZERO } from '@ergon/exact';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { formatInstant } from '../event/instant.ts';
 import type { CompiledBudget, Subject } from './compile-budget.ts';
 import { type Counter, counterOrder, countersFor } from './counters.ts';
@@ -69,7 +69,7 @@ export function prepareHold(
   customerId: number | null,
   subject: Subject,
   budgets: readonly CompiledBudget[],
-  { at, applyMax, hash }: { readonly at: number; readonly applyMax: number; readonly hash?: string },
+  { at, applyMax, hash: given }: { readonly at: number; readonly applyMax: number; readonly hash?: string },
 ): PreparedHold {
   const applying = countersFor(budgets, subject, at);
   if (applying.length > applyMax) return { kind: 'too_many_budgets', count: applying.length };
@@ -98,7 +98,7 @@ export function prepareHold(
     budgets: applying.map(({ budget }) => budget),
     request: {
       id: body.id,
-      hash: hash ?? bodyHash(body),
+      hash: given ?? bodyHash(body),
       customer: customerId,
       status: body.dispatched ? 'dispatched' : 'pending',
       currency: body.currency ?? null,
@@ -130,16 +130,16 @@ function dimensionsOf(body: HoldBody, subject: Subject): Record<string, unknown>
 
 /** Of the whole body: another one under the same id is another hold. */
 export function bodyHash(body: HoldBody): string {
-  return createHash('sha256').update(stableText(body)).digest('base64url');
+  return hash('sha256', stableText(body), 'base64url');
 }
 
 /** JSON whose members stand in one order, so that the same request has one text. */
 export function stableText(value: unknown): string {
-  return JSON.stringify(value, (_, one: unknown) =>
-    typeof one === 'object' && one !== null && !Array.isArray(one)
-      ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : one,
-  );
+  if (Array.isArray(value)) return `[${value.map(stableText).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  members.sort(([one], [other]) => (one < other ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${stableText(member)}`).join(',')}}`;
 }
 
 /** The same request with an output bound lowered to `bound`. */

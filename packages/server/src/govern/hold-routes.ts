@@ -1,5 +1,5 @@
 import { decimal, toText } from '@ergon/exact';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 
 import { formatInstant } from '../event/instant.ts';
@@ -128,8 +128,8 @@ function registerSettle(app: App, services: AppServices): void {
           { pointer: '', detail: 'says nothing of what was used', remedy: 'send amount, amounts or event' },
         ]);
       }
-      const hash = createHash('sha256').update(stableText(amounts)).digest('base64url');
-      return answerOf(await resolveHold(services, environmentId, { id, action: 'settle', amounts, hash }));
+      const settleHash = hash('sha256', stableText(amounts), 'base64url');
+      return answerOf(await resolveHold(services, environmentId, { id, action: 'settle', amounts, hash: settleHash }));
     },
   );
 }
