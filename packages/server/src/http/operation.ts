@@ -145,6 +145,10 @@ function gateOf(services: AppServices): Gate {
   return gate;
 }
 
+/** A schema is compiled when it is made: these are made once. */
+const NO_PARAMS = z.unknown();
+const NO_QUERY = z.strictObject({});
+
 /** Who asks comes before what they ask: key, scope, rate limit, then path, query and body. */
 async function accept<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType>(
   services: AppServices,
@@ -152,8 +156,8 @@ async function accept<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
   context: AppContext,
 ): Promise<{ request: OperationRequest<z.output<P>, z.output<Q>, z.output<B>>; body: Buffer }> {
   const principal = await authorise(services, context.req.raw.headers, operation.scope);
-  const params = checked(operation.params ?? z.unknown(), context.req.param(), 'parameter');
-  const query = checked(operation.query ?? z.strictObject({}), singleValues(context.req.queries()), 'parameter');
+  const params = checked(operation.params ?? NO_PARAMS, context.req.param(), 'parameter');
+  const query = checked(operation.query ?? NO_QUERY, singleValues(context.req.queries()), 'parameter');
   const body = await readBounded(context.req.raw, LIMITS.smallBodyBytesMax);
   const value =
     operation.body === undefined
