@@ -8,6 +8,7 @@ import { registerPriceTableRoutes } from './price-table-routes.ts';
 import { registerRateCardRoutes } from './rate-card-routes.ts';
 import { registerRateRoute } from './rate-route.ts';
 
+export { beginCatalogWrite, type CatalogWrite } from './catalog-write.ts';
 export { type CustomerRow, findCustomer, findOrCreateCustomer } from './customer-store.ts';
 export { findMeter, listMeters } from './meter-store.ts';
 export { findLatest as findRateCard } from './rate-card-store.ts';
