@@ -53,13 +53,15 @@ const overrideAnswer = z
   })
   .openapi('CustomerOverride');
 
-type OverrideRow = {
+export type OverrideRow = {
   key: string;
   rate_card: string;
   effective_from: string;
   effective_to: string | null;
   created_at: string;
 };
+
+export type OverrideSpec = z.infer<typeof overrideRequest>;
 
 const COLUMNS = 'key, rate_card, effective_from, effective_to, created_at';
 const tag = 'Plans';
@@ -127,7 +129,7 @@ function registerPut(app: App, services: AppServices): void {
 /** Rates the customer by the card between two instants. @throws a problem when that contradicts what was rated. */
 export async function putOverride(
   write: CatalogWrite,
-  { customer: id, key, spec }: { customer: string; key: string; spec: z.infer<typeof overrideRequest> },
+  { customer: id, key, spec }: { customer: string; key: string; spec: OverrideSpec },
 ): Promise<OverrideRow> {
   const { client, environmentId, actor, now } = write;
   if ((await findRateCard(client, environmentId, spec.rate_card)) === undefined) {
@@ -197,12 +199,14 @@ function registerEnd(app: App, services: AppServices): void {
 }
 
 /** What has been rated keeps its price: an override begins now or later, and ends now or later. */
-function spanOf(
-  body: z.infer<typeof overrideRequest>,
-  known: OverrideRow | undefined,
-  now: number,
-): { from: string; to: string | null } {
+function spanOf(body: OverrideSpec, known: OverrideRow | undefined, now: number): { from: string; to: string | null } {
   const hasBegun = known !== undefined && microsFromPostgres(known.effective_from) <= now;
+  const endedAt = known === undefined ? null : microsOrNull(known.effective_to);
+  if (hasBegun && endedAt !== null && endedAt <= now) {
+    throw refuse('conflict', `the override ${known.key} has ended, and usage since then is rated without it`, [
+      { pointer: '', detail: 'it has ended', remedy: 'make another under a new key' },
+    ]);
+  }
   const from = hasBegun
     ? microsFromPostgres(known.effective_from)
     : body.effective_from === undefined
@@ -273,6 +277,12 @@ async function knownCustomer(db: Queryable | Client, environmentId: number, id: 
   const customer = await findCustomer(db, environmentId, id);
   if (customer === undefined) throw refuse('not_found', `there is no customer ${id}`);
   return customer;
+}
+
+/** What would be sent to make the override. */
+export function overrideSpecOf(row: OverrideRow): OverrideSpec {
+  const { key: _key, created_at: _created, ...spec } = shown(row);
+  return spec;
 }
 
 function shown(row: OverrideRow): z.infer<typeof overrideAnswer> {

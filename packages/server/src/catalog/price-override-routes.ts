@@ -25,8 +25,10 @@ import { publishProviderPrice } from './publish-provider-price.ts';
 
 const params = z.strictObject({ key: catalogKey });
 
-export const providerPriceRequest = priceOverrideSchema
-  .extend({
+// Not `extend`: the reference would say "all of" two closed objects, which nothing is.
+export const providerPriceRequest = z
+  .strictObject({
+    ...priceOverrideSchema.shape,
     effective_from: instantInput.optional().openapi({
       description:
         'By event time. Left out: at once, and for the first version of a key from the beginning. May lie in the past: what was recorded before keeps its cost',
