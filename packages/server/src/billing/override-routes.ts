@@ -1,4 +1,6 @@
+import { priceSchema } from '@ergon/rating';
 import { z } from '@hono/zod-openapi';
+import { isDeepStrictEqual } from 'node:util';
 import {
   beginCatalogWrite,
   type CatalogWrite,
@@ -29,6 +31,7 @@ import { recordAction } from '../store/audit-log.ts';
 import type { Client, Queryable } from '../store/database.ts';
 import { clockOf } from '../store/environment-clock.ts';
 import { publishTerms } from './customer-terms.ts';
+import { derivedCard } from './override-prices.ts';
 import { wrong } from './subscribe.ts';
 import { microsOrNull } from './subscription-store.ts';
 
@@ -38,6 +41,10 @@ const params = customerParams.extend({ override: catalogKey });
 export const overrideRequest = z
   .strictObject({
     rate_card: catalogKey,
+    prices: z.array(priceSchema).min(1).max(LIMITS.overridePricesMax).optional().openapi({
+      description:
+        "Prices of the customer's own, laid over the card: each replaces the card's price of that key, or of that meter and match, and wins over its other prices of the meter. All else follows the card, its coming versions too",
+    }),
     effective_from: instantInput.optional().openapi({ description: 'Default: now. Never in the past' }),
     effective_to: instantInput.nullish().openapi({ description: 'Default: without end' }),
   })
@@ -47,6 +54,7 @@ const overrideAnswer = z
   .strictObject({
     key: z.string(),
     rate_card: z.string(),
+    prices: z.array(priceSchema).nullable(),
     effective_from: instantOutput,
     effective_to: instantOutput.nullable(),
     created_at: instantOutput,
@@ -56,6 +64,8 @@ const overrideAnswer = z
 export type OverrideRow = {
   key: string;
   rate_card: string;
+  prices: unknown;
+  derived_card: string | null;
   effective_from: string;
   effective_to: string | null;
   created_at: string;
@@ -63,7 +73,7 @@ export type OverrideRow = {
 
 export type OverrideSpec = z.infer<typeof overrideRequest>;
 
-const COLUMNS = 'key, rate_card, effective_from, effective_to, created_at';
+const COLUMNS = 'key, rate_card, prices, derived_card, effective_from, effective_to, created_at';
 const tag = 'Plans';
 
 export function registerOverrideRoutes(app: App, services: AppServices): void {
@@ -109,13 +119,13 @@ function registerPut(app: App, services: AppServices): void {
       operationId: 'putCustomerOverride',
       tag,
       scope: 'catalog:write',
-      summary: 'Rate a customer by another card between two instants',
+      summary: 'Rate a customer by another card, or by prices of its own, between two instants',
       description:
-        "Before any subscription's or plan's card, by the time of the event. One in force keeps its card and beginning; only its end can move. Once this is answered, no event is rated without it.",
+        "Before any subscription's or plan's card, by the time of the event. One in force keeps its card, prices and beginning; only its end can move. Once this is answered, no event is rated without it.",
       params,
       body: overrideRequest,
       answer: overrideAnswer,
-      problems: ['conflict'],
+      problems: ['conflict', 'invalid_catalog'],
     },
     async (request) => {
       const { id, override: key } = request.params;
@@ -140,13 +150,24 @@ export async function putOverride(
   const span = spanOf(spec, known, now);
   await refuseOverlap(client, environmentId, customer.id, key, span);
   await refuseMany(client, environmentId, customer.id);
+  const { rate_card: rateCard, prices } = spec;
+  // One in force keeps its derived card: its prices are the same.
+  const isInForce = known !== undefined && microsFromPostgres(known.effective_from) <= now;
+  const overlaid = prices && { key, rateCard, prices };
+  const derived = isInForce
+    ? known.derived_card
+    : ((overlaid && (await derivedCard(client, environmentId, overlaid, formatInstant(now)))) ?? null);
   const result = await client.query<OverrideRow>(
-    `insert into customer_override (environment_id, customer_id, key, rate_card, effective_from, effective_to)
-     values ($1, $2, $3, $4, $5, $6)
+    `insert into customer_override (environment_id, customer_id, key, rate_card, effective_from, effective_to, prices, derived_card)
+     values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8)
      on conflict (environment_id, customer_id, key) do update set rate_card = excluded.rate_card,
-       effective_from = excluded.effective_from, effective_to = excluded.effective_to
+       effective_from = excluded.effective_from, effective_to = excluded.effective_to, prices = excluded.prices,
+       derived_card = excluded.derived_card
      returning ${COLUMNS}`,
-    [environmentId, customer.id, key, spec.rate_card, span.from, span.to],
+    [
+      ...[environmentId, customer.id, key, rateCard, span.from, span.to],
+      ...[prices === undefined ? null : JSON.stringify(prices), derived],
+    ],
   );
   const row = result.rows[0];
   if (row === undefined) throw new Error('the override was not written');
@@ -156,7 +177,7 @@ export async function putOverride(
     actor,
     action: 'customer_override.put',
     target: `/v1/customers/${encodeURIComponent(id)}/overrides/${key}`,
-    detail: { rate_card: spec.rate_card, effective_from: span.from, effective_to: span.to },
+    detail: { ...spec, effective_from: span.from, effective_to: span.to },
   });
   return row;
 }
@@ -214,7 +235,8 @@ function spanOf(body: OverrideSpec, known: OverrideRow | undefined, now: number)
       : instantMicros(body.effective_from);
   const to = typeof body.effective_to === 'string' ? instantMicros(body.effective_to) : null;
   const isMoved = body.effective_from !== undefined && instantMicros(body.effective_from) !== from;
-  if (hasBegun && (isMoved || known.rate_card !== body.rate_card)) {
+  const isOther = known?.rate_card !== body.rate_card || !isDeepStrictEqual(known.prices ?? undefined, body.prices);
+  if (hasBegun && (isMoved || isOther)) {
     throw refuse('conflict', `the override ${known.key} has rated events since ${formatInstant(from)}`, [
       { pointer: '/rate_card', detail: 'it is in force', remedy: 'end it, and make another under a new key' },
     ]);
@@ -281,14 +303,15 @@ async function knownCustomer(db: Queryable | Client, environmentId: number, id: 
 
 /** What would be sent to make the override. */
 export function overrideSpecOf(row: OverrideRow): OverrideSpec {
-  const { key: _key, created_at: _created, ...spec } = shown(row);
-  return spec;
+  const { key: _key, created_at: _created, prices, ...spec } = shown(row);
+  return { ...spec, ...(prices !== null && { prices }) };
 }
 
 function shown(row: OverrideRow): z.infer<typeof overrideAnswer> {
   return {
     key: row.key,
     rate_card: row.rate_card,
+    prices: row.prices === null ? null : z.array(priceSchema).parse(row.prices),
     effective_from: instantText(row.effective_from),
     effective_to: instantOrNull(row.effective_to),
     created_at: instantText(row.created_at),

@@ -11,7 +11,7 @@ export async function standingOverrides(
   at: { readonly instant: string; readonly customers: readonly string[] | null; readonly limit: number },
 ): Promise<(OverrideRow & { customer: string })[]> {
   const result = await db.query<OverrideRow & { customer: string }>(
-    `select c.external_id as customer, o.key, o.rate_card, o.effective_from, o.effective_to, o.created_at
+    `select c.external_id as customer, o.key, o.rate_card, o.prices, o.derived_card, o.effective_from, o.effective_to, o.created_at
      from customer_override o join customer c on c.environment_id = o.environment_id and c.id = o.customer_id
      where o.environment_id = $1 and case when $3::text[] is null
        then o.effective_to is null or o.effective_to > $2 else c.external_id = any ($3) end

@@ -4,8 +4,10 @@ import { formatInstant } from '../event/instant.ts';
 import { refuse } from '../http/problem.ts';
 import { instantMicros, instantText } from '../http/wire.ts';
 import { recordAction } from '../store/audit-log.ts';
+import type { Client } from '../store/database.ts';
 import { builtInMeter } from './built-in-meters.ts';
 import type { CatalogWrite } from './catalog-write.ts';
+import { deriveVersions, overlaysOf } from './derived-cards.ts';
 import { listMeters } from './meter-store.ts';
 import { type CardVersionRow, findLatest, insertVersion } from './rate-card-store.ts';
 import { raiseRevision } from './revision.ts';
@@ -32,7 +34,7 @@ export async function publishRateCard(
   const { client, environmentId, actor, now } = write;
   const compiled = compileRateCard(spec);
   if (!compiled.ok) throw refuse('invalid_catalog', 'the rate card does not hold together', compiled.errors);
-  await checkMeters(write, spec);
+  await checkMeters(client, environmentId, spec);
   const latest = await findLatest(client, environmentId, key);
   const row = await insertVersion(client, environmentId, {
     key,
@@ -40,6 +42,7 @@ export async function publishRateCard(
     effectiveFrom: effectiveFrom(wanted, latest !== undefined && !isUnused, now),
     spec,
   });
+  await deriveAll(write, key);
   await raiseRevision(client, environmentId);
   await recordAction(client, {
     environmentId,
@@ -67,8 +70,26 @@ function effectiveFrom(wanted: string | undefined, hasPredecessor: boolean, now:
   return formatInstant(micros);
 }
 
+/** Customers with prices of their own over this card are rated by the new version too, with those prices. */
+async function deriveAll({ client, environmentId, now }: CatalogWrite, key: string): Promise<void> {
+  for (const overlay of await overlaysOf(client, environmentId, key, formatInstant(now))) {
+    const [error] = await deriveVersions(client, environmentId, overlay, formatInstant(now));
+    if (error === undefined) continue;
+    const { customer, override } = overlay;
+    throw refuse(
+      'invalid_catalog',
+      `with the prices of ${customer}'s override ${override} the card does not hold together`,
+      [{ pointer: '/prices', detail: error.detail, remedy: `end the override first, or: ${error.remedy}` }],
+    );
+  }
+}
+
 /** A price for a meter that does not exist would silently charge nothing. */
-async function checkMeters({ client, environmentId }: CatalogWrite, spec: RateCardSpec): Promise<void> {
+export async function checkMeters(
+  client: Client,
+  environmentId: number,
+  spec: Pick<RateCardSpec, 'prices'>,
+): Promise<void> {
   const own = new Set((await listMeters(client, environmentId)).map((meter) => meter.key));
   const errors = spec.prices.flatMap((price, index) => {
     const pointer = `/prices/${index}/meter`;
