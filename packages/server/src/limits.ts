@@ -77,6 +77,14 @@ export const LIMITS = {
   /** Model aliases of an environment, and versions of its own provider prices: all are in memory beside the catalog. */
   modelAliasesMax: 1_000,
   priceOverrideVersionsMax: 5_000,
+  /** A catalog file: bytes, entries, versions of one entry. It is written under the lock that ingest waits for. */
+  catalogBytesMax: 4 * 1024 * 1024,
+  catalogEntriesMax: 2_000,
+  catalogVersionsMax: 100,
+  /** Keys of one kind that a catalog file is compared with, so that what it lacks can be told. */
+  catalogKeysMax: 10_000,
+  /** Problems of a catalog file in one answer. */
+  catalogProblemsMax: 100,
   /** Budgets of an environment, and how many of them may apply to one request (DESIGN section 9). */
   budgetsMax: 5_000,
   budgetsApplyMax: 64,

@@ -1,7 +1,15 @@
 import { priceSchema } from '@ergon/rating';
 import { z } from '@hono/zod-openapi';
 import { isDeepStrictEqual } from 'node:util';
-import { type CustomerRow, findCustomer, findOrCreateCustomer, findRateCard, lockCatalog } from '../catalog/index.ts';
+import {
+  beginCatalogWrite,
+  type CatalogWrite,
+  type CustomerRow,
+  findCustomer,
+  findOrCreateCustomer,
+  findRateCard,
+  lockCatalog,
+} from '../catalog/index.ts';
 import { formatInstant, microsFromPostgres } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { cursorAfter, cursorPosition, page } from '../http/cursor.ts';
@@ -30,7 +38,7 @@ import { microsOrNull } from './subscription-store.ts';
 const customerParams = z.strictObject({ id: externalId });
 const params = customerParams.extend({ override: catalogKey });
 
-const overrideBody = z
+export const overrideRequest = z
   .strictObject({
     rate_card: catalogKey,
     prices: z.array(priceSchema).min(1).max(LIMITS.overridePricesMax).optional().openapi({
@@ -53,7 +61,7 @@ const overrideAnswer = z
   })
   .openapi('CustomerOverride');
 
-type Row = {
+export type OverrideRow = {
   key: string;
   rate_card: string;
   prices: unknown;
@@ -62,6 +70,8 @@ type Row = {
   effective_to: string | null;
   created_at: string;
 };
+
+export type OverrideSpec = z.infer<typeof overrideRequest>;
 
 const COLUMNS = 'key, rate_card, prices, derived_card, effective_from, effective_to, created_at';
 const tag = 'Plans';
@@ -87,7 +97,7 @@ export function registerOverrideRoutes(app: App, services: AppServices): void {
     async ({ environmentId, params: { id }, query: { limit, cursor } }) => {
       const customer = await knownCustomer(pool, environmentId, id);
       const after = cursorPosition('overrides', cursor);
-      const result = await pool.query<Row>(
+      const result = await pool.query<OverrideRow>(
         `select ${COLUMNS} from customer_override where environment_id = $1 and customer_id = $2
            and ($3::text is null or key collate "C" > $3) order by key collate "C" limit $4`,
         [environmentId, customer.id, after ?? null, limit + 1],
@@ -113,57 +123,63 @@ function registerPut(app: App, services: AppServices): void {
       description:
         "Before any subscription's or plan's card, by the time of the event. One in force keeps its card, prices and beginning; only its end can move. Once this is answered, no event is rated without it.",
       params,
-      body: overrideBody,
+      body: overrideRequest,
       answer: overrideAnswer,
       problems: ['conflict', 'invalid_catalog'],
     },
-    async ({ client, environmentId, principal, params: { id, override: key }, body }) => {
-      await lockCatalog(client, environmentId);
-      const now = await clockOf(client, environmentId, services.now());
-      if ((await findRateCard(client, environmentId, body.rate_card)) === undefined) {
-        throw wrong(
-          '/rate_card',
-          `there is no rate card ${body.rate_card}`,
-          'publish it first: PUT /v1/rate_cards/{key}',
-        );
-      }
-      const customer = await findOrCreateCustomer(client, environmentId, id);
-      const known = await findOverride(client, environmentId, customer.id, key);
-      const span = spanOf(body, known, now);
-      await refuseOverlap(client, environmentId, customer.id, key, span);
-      await refuseMany(client, environmentId, customer.id);
-      const { rate_card: rateCard, prices } = body;
-      // One in force keeps its derived card: its prices are the same.
-      const isInForce = known !== undefined && microsFromPostgres(known.effective_from) <= now;
-      const overlaid = prices && { key, rateCard, prices };
-      const derived = isInForce
-        ? known.derived_card
-        : ((overlaid && (await derivedCard(client, environmentId, overlaid, formatInstant(now)))) ?? null);
-      const result = await client.query<Row>(
-        `insert into customer_override (environment_id, customer_id, key, rate_card, effective_from, effective_to, prices, derived_card)
-         values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8)
-         on conflict (environment_id, customer_id, key) do update set rate_card = excluded.rate_card,
-           effective_from = excluded.effective_from, effective_to = excluded.effective_to, prices = excluded.prices,
-           derived_card = excluded.derived_card
-         returning ${COLUMNS}`,
-        [
-          ...[environmentId, customer.id, key, rateCard, span.from, span.to],
-          ...[prices === undefined ? null : JSON.stringify(prices), derived],
-        ],
+    async (request) => {
+      const { id, override: key } = request.params;
+      return shown(
+        await putOverride(await beginCatalogWrite(services, request), { customer: id, key, spec: request.body }),
       );
-      const row = result.rows[0];
-      if (row === undefined) throw new Error('the override was not written');
-      await publishTerms(client, environmentId, customer.id);
-      await recordAction(client, {
-        environmentId,
-        actor: principal.keyId,
-        action: 'customer_override.put',
-        target: `/v1/customers/${encodeURIComponent(id)}/overrides/${key}`,
-        detail: { ...body, effective_from: span.from, effective_to: span.to },
-      });
-      return shown(row);
     },
   );
+}
+
+/** Rates the customer by the card between two instants. @throws a problem when that contradicts what was rated. */
+export async function putOverride(
+  write: CatalogWrite,
+  { customer: id, key, spec }: { customer: string; key: string; spec: OverrideSpec },
+): Promise<OverrideRow> {
+  const { client, environmentId, actor, now } = write;
+  if ((await findRateCard(client, environmentId, spec.rate_card)) === undefined) {
+    throw wrong('/rate_card', `there is no rate card ${spec.rate_card}`, 'publish it first: PUT /v1/rate_cards/{key}');
+  }
+  const customer = await findOrCreateCustomer(client, environmentId, id);
+  const known = await findOverride(client, environmentId, customer.id, key);
+  const span = spanOf(spec, known, now);
+  await refuseOverlap(client, environmentId, customer.id, key, span);
+  await refuseMany(client, environmentId, customer.id);
+  const { rate_card: rateCard, prices } = spec;
+  // One in force keeps its derived card: its prices are the same.
+  const isInForce = known !== undefined && microsFromPostgres(known.effective_from) <= now;
+  const overlaid = prices && { key, rateCard, prices };
+  const derived = isInForce
+    ? known.derived_card
+    : ((overlaid && (await derivedCard(client, environmentId, overlaid, formatInstant(now)))) ?? null);
+  const result = await client.query<OverrideRow>(
+    `insert into customer_override (environment_id, customer_id, key, rate_card, effective_from, effective_to, prices, derived_card)
+     values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8)
+     on conflict (environment_id, customer_id, key) do update set rate_card = excluded.rate_card,
+       effective_from = excluded.effective_from, effective_to = excluded.effective_to, prices = excluded.prices,
+       derived_card = excluded.derived_card
+     returning ${COLUMNS}`,
+    [
+      ...[environmentId, customer.id, key, rateCard, span.from, span.to],
+      ...[prices === undefined ? null : JSON.stringify(prices), derived],
+    ],
+  );
+  const row = result.rows[0];
+  if (row === undefined) throw new Error('the override was not written');
+  await publishTerms(client, environmentId, customer.id);
+  await recordAction(client, {
+    environmentId,
+    actor,
+    action: 'customer_override.put',
+    target: `/v1/customers/${encodeURIComponent(id)}/overrides/${key}`,
+    detail: { ...spec, effective_from: span.from, effective_to: span.to },
+  });
+  return row;
 }
 
 function registerEnd(app: App, services: AppServices): void {
@@ -204,12 +220,14 @@ function registerEnd(app: App, services: AppServices): void {
 }
 
 /** What has been rated keeps its price: an override begins now or later, and ends now or later. */
-function spanOf(
-  body: z.infer<typeof overrideBody>,
-  known: Row | undefined,
-  now: number,
-): { from: string; to: string | null } {
+function spanOf(body: OverrideSpec, known: OverrideRow | undefined, now: number): { from: string; to: string | null } {
   const hasBegun = known !== undefined && microsFromPostgres(known.effective_from) <= now;
+  const endedAt = known === undefined ? null : microsOrNull(known.effective_to);
+  if (hasBegun && endedAt !== null && endedAt <= now) {
+    throw refuse('conflict', `the override ${known.key} has ended, and usage since then is rated without it`, [
+      { pointer: '', detail: 'it has ended', remedy: 'make another under a new key' },
+    ]);
+  }
   const from = hasBegun
     ? microsFromPostgres(known.effective_from)
     : body.effective_from === undefined
@@ -269,8 +287,8 @@ async function findOverride(
   environmentId: number,
   customerId: bigint,
   key: string,
-): Promise<Row | undefined> {
-  const result = await db.query<Row>(
+): Promise<OverrideRow | undefined> {
+  const result = await db.query<OverrideRow>(
     `select ${COLUMNS} from customer_override where environment_id = $1 and customer_id = $2 and key = $3`,
     [environmentId, customerId, key],
   );
@@ -283,7 +301,13 @@ async function knownCustomer(db: Queryable | Client, environmentId: number, id: 
   return customer;
 }
 
-function shown(row: Row): z.infer<typeof overrideAnswer> {
+/** What would be sent to make the override. */
+export function overrideSpecOf(row: OverrideRow): OverrideSpec {
+  const { key: _key, created_at: _created, prices, ...spec } = shown(row);
+  return { ...spec, ...(prices !== null && { prices }) };
+}
+
+function shown(row: OverrideRow): z.infer<typeof overrideAnswer> {
   return {
     key: row.key,
     rate_card: row.rate_card,

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { isConnectionLost, isTooSlow } from '../store/database.ts';
 import { registerAuditRoutes } from '../audit/index.ts';
 import { registerBillingRoutes } from '../billing/index.ts';
+import { registerCatalogFileRoutes } from '../catalog-file/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerGovernRoutes } from '../govern/index.ts';
 import { registerComputeRoutes } from '../deployments/index.ts';
@@ -50,6 +51,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   describeEventOperations(app);
   registerCatalogRoutes(app, services);
   registerBillingRoutes(app, services);
+  registerCatalogFileRoutes(app, services);
   registerLedgerRoutes(app, services);
   registerGovernRoutes(app, services);
   registerComputeRoutes(app, services);

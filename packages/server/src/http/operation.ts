@@ -25,6 +25,8 @@ export type Operation<
   readonly query?: Query & z.ZodObject;
   readonly body?: Body;
   readonly isBodyOptional?: boolean;
+  /** Where a body may be larger than other small ones. */
+  readonly bodyBytesMax?: number;
   readonly answer: Answer;
 };
 
@@ -80,8 +82,8 @@ export function writeRoute<P extends z.ZodType, Q extends z.ZodType, B extends z
     const effects: (() => void)[] = [];
     const outcome = await inTransaction(services, async (client) => {
       if (key !== undefined) {
-        const path = new URL(context.req.url).pathname;
-        const hash = requestHash(operation.method, path, body);
+        const { pathname, search } = new URL(context.req.url);
+        const hash = requestHash(operation.method, pathname + search, body);
         const first = await claimKey(client, request.environmentId, key, hash);
         if (first !== undefined) return { ...first, isReplayed: true };
       }
@@ -158,7 +160,7 @@ async function accept<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
   const principal = await authorise(services, context.req.raw.headers, operation.scope);
   const params = checked(operation.params ?? NO_PARAMS, context.req.param(), 'parameter');
   const query = checked(operation.query ?? NO_QUERY, singleValues(context.req.queries()), 'parameter');
-  const body = await readBounded(context.req.raw, LIMITS.smallBodyBytesMax);
+  const body = await readBounded(context.req.raw, operation.bodyBytesMax ?? LIMITS.smallBodyBytesMax);
   const value =
     operation.body === undefined
       ? undefined
