@@ -74,7 +74,10 @@ async function oneHold(post: (path: string, body: object) => Promise<Answer>): P
   const body = { id, customer, amount: isDispatched ? PRICE : '1', currency: 'USD', expires_in_seconds: 2 };
   const held = await post('/v1/holds', { ...body, dispatched: isDispatched });
   learn('hold', held, [201, 402]);
-  if (held.status !== 201) return void (await sleep(5));
+  if (held.status !== 201) {
+    await sleep(5);
+    return;
+  }
   await sleep(random() * 20);
   const end = Math.floor(random() * 6);
   if (end === 0) {

@@ -249,7 +249,7 @@ export const UNITS: readonly HoldMix[] = [
   ...MEASURES.map((unit) => ({
     name: `a budget of ${unit}`,
     before: [
-      ['PUT', '/v1/meters/images', { event_types: ['image.made'], aggregation: 'sum', value: 'count' }],
+      ['PUT', '/v1/meters/images', { event_types: ['image.made'], aggregation: 'sum', value: 'data.count' }],
     ] as const,
     budgets: () => [usd('limit', { unit, limit: '37500' })],
     asks: () => ({ amounts: { [unit]: '1000' }, amount: undefined, currency: undefined }),

@@ -109,7 +109,12 @@ function send(agent: Agent, key: string, { method, url, body }: Sent): Promise<P
         resolve({ status: response.statusCode ?? 0, text, body: isJson ? JSON.parse(text) : undefined });
       });
     });
-    sent.on('error', reject);
+    sent.on('error', (error: NodeJS.ErrnoException) => {
+      // The service had closed the idle connection: nothing of the request has been read.
+      const isStale = sent.reusedSocket && error.code === 'ECONNRESET';
+      if (isStale) resolve(send(agent, key, { method, url, body }));
+      else reject(error);
+    });
     sent.end(payload);
   });
 }
