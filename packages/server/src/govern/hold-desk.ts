@@ -23,6 +23,8 @@ export type Resolution = {
   readonly action: 'settle' | 'release' | 'extend' | 'dispatch' | 'expire';
   readonly hash?: string;
   readonly amounts?: Readonly<Record<string, string>>;
+  /** The names of the amounts. */
+  readonly measures?: readonly string[];
   readonly expires?: string;
 };
 
@@ -49,10 +51,14 @@ type Waiting = {
   readonly reject: (error: unknown) => void;
 };
 
+type Queue = { readonly waiting: Waiting[]; running: number };
+
+const IN_FLIGHT_MAX = Number(process.env['HOLD_IN_FLIGHT'] ?? 1);
+
 /** PostgreSQL: unique_violation (two first holds of one id), serialization_failure, deadlock_detected: nothing happened, once more. */
 const RETRYABLE = new Set(['23505', '40001', '40P01']);
 const ATTEMPTS_MAX = 5;
-const BUDGETS_CACHED_MAX = 100_000;
+const CACHED_MAX = 100_000;
 
 /**
  * Takes holds and their resolutions that arrive while a statement runs into the next one, so that many share one commit; each
@@ -62,9 +68,11 @@ const BUDGETS_CACHED_MAX = 100_000;
 export class HoldDesk {
   readonly #database: Database;
   readonly #now: (environmentId: number) => number;
-  readonly #queues = new Map<number, Waiting[]>();
+  readonly #queues = new Map<number, Queue>();
   /** A budget's key never changes under its id. */
   readonly #budgetKeys = new Map<number, string>();
+  /** Customers, by id, with a wallet in a currency: a wallet stays, so it need not be looked for again. */
+  readonly #prepaid = new Set<string>();
   #waiting = 0;
 
   /** @param now an environment's clock, microseconds since 1970. */
@@ -95,22 +103,22 @@ export class HoldDesk {
     this.#waiting += 1;
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { request, revision, resolve, reject };
-      const queue = this.#queues.get(environmentId);
-      if (queue !== undefined) {
-        queue.push(waiting);
-        return;
+      let queue = this.#queues.get(environmentId);
+      if (queue === undefined) {
+        queue = { waiting: [], running: 0 };
+        this.#queues.set(environmentId, queue);
       }
-      const opened = [waiting];
-      this.#queues.set(environmentId, opened);
-      void this.#drain(environmentId, opened);
+      queue.waiting.push(waiting);
+      if (queue.running < IN_FLIGHT_MAX) void this.#drain(environmentId, queue);
     });
   }
 
-  async #drain(environmentId: number, queue: Waiting[]): Promise<void> {
+  async #drain(environmentId: number, queue: Queue): Promise<void> {
+    queue.running += 1;
     // A turn later, so that requests of one turn of the event loop share the first statement too.
     await new Promise((resolve) => setImmediate(resolve));
-    while (queue.length > 0) {
-      const group = takeGroup(queue);
+    while (queue.waiting.length > 0) {
+      const group = takeGroup(queue.waiting);
       this.#waiting -= group.length;
       try {
         await this.#take(environmentId, group);
@@ -123,7 +131,8 @@ export class HoldDesk {
         }
       }
     }
-    this.#queues.delete(environmentId);
+    queue.running -= 1;
+    if (queue.running === 0) this.#queues.delete(environmentId);
   }
 
   async #take(environmentId: number, group: readonly Waiting[]): Promise<void> {
@@ -133,8 +142,9 @@ export class HoldDesk {
       environmentId,
       revision.toString(),
       formatInstant(at),
-      JSON.stringify(group.map(({ request }) => request)),
+      JSON.stringify(group.map(({ request }) => this.#withWallet(request))),
     ]);
+    this.#learnWallets(group, answers);
     const repeated = group.flatMap(({ request }, index) =>
       answers[index]?.outcome === 'repeated' ? [request.id] : [],
     );
@@ -171,6 +181,20 @@ export class HoldDesk {
     }
   }
 
+  #withWallet(request: HoldRequest | Resolution): object {
+    const isKnown = 'customer' in request && this.#prepaid.has(`${request.customer} ${request.currency}`);
+    return isKnown ? { ...request, prepaid: true } : request;
+  }
+
+  #learnWallets(group: readonly Waiting[], answers: readonly Raw[]): void {
+    group.forEach(({ request }, index) => {
+      const answer = answers[index];
+      if (answer?.outcome !== 'held' || !answer.funded || !('customer' in request)) return;
+      if (this.#prepaid.size > CACHED_MAX) this.#prepaid.clear();
+      this.#prepaid.add(`${request.customer} ${request.currency}`);
+    });
+  }
+
   /** Reads the keys of budgets that no answer has named before. */
   async #learnBudgets(environmentId: number, answers: readonly Raw[]): Promise<void> {
     const unknown = new Set<number>();
@@ -179,7 +203,7 @@ export class HoldDesk {
       for (const id of answer.budgets) if (!this.#budgetKeys.has(id)) unknown.add(id);
     }
     if (unknown.size === 0) return;
-    if (this.#budgetKeys.size > BUDGETS_CACHED_MAX) this.#budgetKeys.clear();
+    if (this.#budgetKeys.size > CACHED_MAX) this.#budgetKeys.clear();
     const { rows } = await this.#database.pool.query<{ id: bigint; key: string }>(
       'select id, key from budget where environment_id = $1 and id = any($2::bigint[])',
       [environmentId, [...unknown]],

@@ -124,7 +124,12 @@ function registerSettle(app: App, services: AppServices): void {
         ]);
       }
       const settleHash = hash('sha256', stableText(amounts), 'base64url');
-      return answerOf(await resolveHold(services, environmentId, { id, action: 'settle', amounts, hash: settleHash }));
+      return answerOf(
+        await resolveHold(services, environmentId, {
+          ...{ id, action: 'settle', hash: settleHash },
+          ...{ amounts, measures: Object.keys(amounts) },
+        }),
+      );
     },
   );
 }

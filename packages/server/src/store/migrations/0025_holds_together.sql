@@ -189,7 +189,10 @@ begin
         w_charged[w] := false;
       end if;
       wallet_of[i] := w;
-      if is_new and (request ->> 'charge')::numeric > 0 then w_charged[w] := true; end if;
+      if is_new and (request ->> 'charge')::numeric > 0 then
+        -- A wallet stays: who has seen it need not look again.
+        if request ? 'prepaid' then w_prepaid[w] := true; else w_charged[w] := true; end if;
+      end if;
     end if;
     for j in 0 .. jsonb_array_length(refusals) - 1 loop
       one := refusals -> j;
@@ -268,8 +271,8 @@ begin
         on conflict (environment_id, customer_id, currency) where kind = 'held' do nothing;
     end loop;
   end if;
-  select array_agg(l.id), array_agg(l) into k_id, k_hold
-    from (select h.* from hold h where h.environment_id = environment and h.id = any (ids) order by h.id for update) l;
+  select array_agg((l.one).id), array_agg(l.one) into k_id, k_hold
+    from (select h as one from hold h where h.environment_id = environment and h.id = any (ids) order by h.id for update) l;
   if cardinality(c_key) > 0 then
     loop
       select array_agg(n.c), array_agg(l.row_id), array_agg(l.committed), array_agg(l.held) into read_at, read_rows, read_committed, read_held
@@ -446,8 +449,11 @@ begin
         is_above := false;
         if request ? 'amounts' then
           actual := actual || (request -> 'amounts');
-          select bool_or(m.value::numeric > coalesce((known.amounts ->> m.key)::numeric, 0)) into is_above
-            from jsonb_each_text(request -> 'amounts') m;
+          -- The names of the amounts come with them: asking for the keys of an object would be a statement.
+          for j in 0 .. jsonb_array_length(request -> 'measures') - 1 loop
+            key := request -> 'measures' ->> j;
+            is_above := is_above or (actual ->> key)::numeric > coalesce((known.amounts ->> key)::numeric, 0);
+          end loop;
         end if;
         if is_above and is_open and known.above = 'refuse' then
           answers[i] := '{"outcome": "above"}';
@@ -561,9 +567,11 @@ begin
           end if;
           continue when spent <= 0;
           -- Of a calendar window each threshold is crossed once; a rolling window crosses anew whenever it comes from below.
+          -- Thresholds stand in their order.
           for q in 0 .. jsonb_array_length(one -> 't') - 1 loop
             used := (one -> 't' ->> q)::numeric;
-            if used <= t_committed[c] and (c_from[c] = c_window[c] or used > before) then
+            exit when used > t_committed[c];
+            if c_from[c] = c_window[c] or used > before then
               x_counter := array_append(x_counter, c);
               x_threshold := array_append(x_threshold, used);
             end if;
@@ -610,8 +618,10 @@ begin
   end if;
   if true = any (k_changed) then
     update hold h set (status, expires_at, resolved_at, settled, funds, settle_hash, settled_by, is_late)
-        = (select n.status, n.expires_at, n.resolved_at, n.settled, n.funds, n.settle_hash, n.settled_by, n.is_late
-           from (select (k_hold[array_position(k_id, h.id)]).*) n)
+        = (select (n.one).status, (n.one).expires_at, (n.one).resolved_at, (n.one).settled, (n.one).funds, (n.one).settle_hash,
+             (n.one).settled_by, (n.one).is_late
+           -- Not flattened, so that the hold is looked up once and not for each column.
+           from (select k_hold[array_position(k_id, h.id)] as one offset 0) n)
       where h.environment_id = environment and h.id = any (k_id) and k_changed[array_position(k_id, h.id)];
   end if;
   if cardinality(x_counter) > 0 then
