@@ -29,67 +29,73 @@ import type {
 import type { Simulation } from './wire-simulation.ts';
 import type { Grant, LedgerEntry, Wallet } from './wallet-wire.ts';
 import type { Entitlement, Plan, Subscription, SubscriptionLine, SubscriptionPeriod } from './wire-subscriptions.ts';
+import { type CatalogApi, catalogApi } from './catalog-api.ts';
 import { type WatchApi, watchApi } from './watch-api.ts';
 
 /** One page of events as it goes over the wire. */
 export type IngestBody = { readonly bytes: Uint8Array<ArrayBuffer>; readonly encoding?: string };
 
 /** The routes the command line uses, by name. Shapes: `wire.ts`. */
-export type Api = WatchApi & {
-  readonly ingest: (body: IngestBody) => Promise<IngestReport>;
-  readonly lookupEvent: (source: string, id: string) => Promise<EventExplanation>;
-  readonly listEvents: (query: Query) => Promise<Page<EventSummary>>;
-  readonly usage: (query: Query) => Promise<UsageReport>;
-  readonly listMeters: () => Promise<Page<Meter>>;
-  readonly listCustomers: (query: Query) => Promise<Page<Customer>>;
-  readonly listDataQuality: (customer: string, query: Query) => Promise<Page<QualityFinding>>;
-  readonly compareSources: (customer: string, query: Query) => Promise<SourceComparison>;
-  readonly lookUpPrice: (query: Query) => Promise<PriceLookup>;
-  readonly getPriceTable: () => Promise<PriceTableReport>;
-  readonly listPriceDisagreements: (query: Query) => Promise<Page<PriceDisagreement>>;
-  readonly listPriceOverrides: (query: Query) => Promise<Page<PriceOverride>>;
-  readonly putPriceOverride: (key: string, price: unknown) => Promise<PriceOverride>;
-  readonly deletePriceOverride: (key: string) => Promise<void>;
-  readonly listReportedModels: (query: Query) => Promise<Page<ReportedModel>>;
-  readonly putModelAlias: (reported: string, model: string) => Promise<ModelAlias>;
-  readonly deleteModelAlias: (reported: string) => Promise<void>;
-  readonly listWallets: (customer: string) => Promise<Page<Wallet>>;
-  readonly getWallet: (customer: string, wallet: string) => Promise<Wallet>;
-  readonly createGrant: (customer: string, wallet: string, grant: unknown, idempotencyKey: string) => Promise<Grant>;
-  readonly listEntries: (customer: string, wallet: string, query: Query) => Promise<Page<LedgerEntry>>;
-  readonly listBudgets: (query: Query) => Promise<Page<Budget>>;
-  readonly getBudget: (key: string) => Promise<Budget>;
-  readonly putBudget: (budget: unknown) => Promise<Budget>;
-  readonly endBudget: (key: string) => Promise<void>;
-  readonly createHold: (hold: unknown) => Promise<Hold>;
-  readonly getHold: (id: string) => Promise<Hold>;
-  readonly settleHold: (id: string, settlement: unknown) => Promise<Hold>;
-  readonly releaseHold: (id: string) => Promise<Hold>;
-  readonly getRun: (id: string) => Promise<Run>;
-  readonly listRateCards: () => Promise<Page<RateCard>>;
-  readonly getRateCard: (key: string) => Promise<RateCard>;
-  readonly putRateCard: (key: string, card: unknown) => Promise<RateCard>;
-  readonly simulate: (key: string, question: unknown) => Promise<Simulation>;
-  readonly listPlans: (query: Query) => Promise<Page<Plan>>;
-  readonly getPlan: (key: string) => Promise<Plan>;
-  readonly putPlan: (key: string, plan: unknown) => Promise<Plan>;
-  readonly listSubscriptions: (query: Query) => Promise<Page<Subscription>>;
-  readonly getSubscription: (key: string) => Promise<Subscription>;
-  readonly subscribe: (subscription: unknown) => Promise<Subscription>;
-  readonly changeSubscription: (key: string, change: unknown) => Promise<Subscription>;
-  readonly cancelSubscription: (key: string, cancel: unknown) => Promise<Subscription>;
-  readonly listPeriods: (key: string, query: Query) => Promise<Page<SubscriptionPeriod>>;
-  readonly listLines: (key: string, period: string) => Promise<Page<SubscriptionLine>>;
-  readonly getEntitlement: (customer: string, feature: string) => Promise<Entitlement>;
-  readonly listKeys: () => Promise<Page<Key>>;
-  readonly createKey: (key: unknown) => Promise<CreatedKey>;
-  readonly rotateKey: (id: string) => Promise<CreatedKey>;
-  readonly revokeKey: (id: string) => Promise<void>;
-  readonly estimate: (call: unknown) => Promise<Estimate>;
-  readonly getDeployment: (key: string) => Promise<Deployment>;
-  readonly addObservations: (key: string, observations: readonly unknown[], idempotencyKey: string) => Promise<unknown>;
-  readonly audit: () => Promise<AuditReport>;
-};
+export type Api = WatchApi &
+  CatalogApi & {
+    readonly ingest: (body: IngestBody) => Promise<IngestReport>;
+    readonly lookupEvent: (source: string, id: string) => Promise<EventExplanation>;
+    readonly listEvents: (query: Query) => Promise<Page<EventSummary>>;
+    readonly usage: (query: Query) => Promise<UsageReport>;
+    readonly listMeters: () => Promise<Page<Meter>>;
+    readonly listCustomers: (query: Query) => Promise<Page<Customer>>;
+    readonly listDataQuality: (customer: string, query: Query) => Promise<Page<QualityFinding>>;
+    readonly compareSources: (customer: string, query: Query) => Promise<SourceComparison>;
+    readonly lookUpPrice: (query: Query) => Promise<PriceLookup>;
+    readonly getPriceTable: () => Promise<PriceTableReport>;
+    readonly listPriceDisagreements: (query: Query) => Promise<Page<PriceDisagreement>>;
+    readonly listPriceOverrides: (query: Query) => Promise<Page<PriceOverride>>;
+    readonly putPriceOverride: (key: string, price: unknown) => Promise<PriceOverride>;
+    readonly deletePriceOverride: (key: string) => Promise<void>;
+    readonly listReportedModels: (query: Query) => Promise<Page<ReportedModel>>;
+    readonly putModelAlias: (reported: string, model: string) => Promise<ModelAlias>;
+    readonly deleteModelAlias: (reported: string) => Promise<void>;
+    readonly listWallets: (customer: string) => Promise<Page<Wallet>>;
+    readonly getWallet: (customer: string, wallet: string) => Promise<Wallet>;
+    readonly createGrant: (customer: string, wallet: string, grant: unknown, idempotencyKey: string) => Promise<Grant>;
+    readonly listEntries: (customer: string, wallet: string, query: Query) => Promise<Page<LedgerEntry>>;
+    readonly listBudgets: (query: Query) => Promise<Page<Budget>>;
+    readonly getBudget: (key: string) => Promise<Budget>;
+    readonly putBudget: (budget: unknown) => Promise<Budget>;
+    readonly endBudget: (key: string) => Promise<void>;
+    readonly createHold: (hold: unknown) => Promise<Hold>;
+    readonly getHold: (id: string) => Promise<Hold>;
+    readonly settleHold: (id: string, settlement: unknown) => Promise<Hold>;
+    readonly releaseHold: (id: string) => Promise<Hold>;
+    readonly getRun: (id: string) => Promise<Run>;
+    readonly listRateCards: () => Promise<Page<RateCard>>;
+    readonly getRateCard: (key: string) => Promise<RateCard>;
+    readonly putRateCard: (key: string, card: unknown) => Promise<RateCard>;
+    readonly simulate: (key: string, question: unknown) => Promise<Simulation>;
+    readonly listPlans: (query: Query) => Promise<Page<Plan>>;
+    readonly getPlan: (key: string) => Promise<Plan>;
+    readonly putPlan: (key: string, plan: unknown) => Promise<Plan>;
+    readonly listSubscriptions: (query: Query) => Promise<Page<Subscription>>;
+    readonly getSubscription: (key: string) => Promise<Subscription>;
+    readonly subscribe: (subscription: unknown) => Promise<Subscription>;
+    readonly changeSubscription: (key: string, change: unknown) => Promise<Subscription>;
+    readonly cancelSubscription: (key: string, cancel: unknown) => Promise<Subscription>;
+    readonly listPeriods: (key: string, query: Query) => Promise<Page<SubscriptionPeriod>>;
+    readonly listLines: (key: string, period: string) => Promise<Page<SubscriptionLine>>;
+    readonly getEntitlement: (customer: string, feature: string) => Promise<Entitlement>;
+    readonly listKeys: () => Promise<Page<Key>>;
+    readonly createKey: (key: unknown) => Promise<CreatedKey>;
+    readonly rotateKey: (id: string) => Promise<CreatedKey>;
+    readonly revokeKey: (id: string) => Promise<void>;
+    readonly estimate: (call: unknown) => Promise<Estimate>;
+    readonly getDeployment: (key: string) => Promise<Deployment>;
+    readonly addObservations: (
+      key: string,
+      observations: readonly unknown[],
+      idempotencyKey: string,
+    ) => Promise<unknown>;
+    readonly audit: () => Promise<AuditReport>;
+  };
 
 /** The largest page: lists that are short enough to be shown whole. */
 const WHOLE_LIST: CallOptions = { query: { limit: 1_000 } };
@@ -102,6 +108,7 @@ export function createApi(client: Client): Api {
     ...watchApi(call, async (path) => {
       await client.request('DELETE', path, { retry: RETRY_INTERACTIVE });
     }),
+    ...catalogApi(call, client.baseUrl),
     ingest: async (body) => ingest(client, body),
     lookupEvent: (source, id) => call('GET', '/v1/events/lookup', { query: { source, id } }),
     listEvents: (query) => call('GET', '/v1/events', { query }),
