@@ -30,6 +30,7 @@ import type { Simulation } from './wire-simulation.ts';
 import type { Grant, LedgerEntry, Wallet } from './wallet-wire.ts';
 import type { Entitlement, Plan, Subscription, SubscriptionLine, SubscriptionPeriod } from './wire-subscriptions.ts';
 import { type RerateApi, rerateApi } from './rerate-api.ts';
+import { type CatalogApi, catalogApi } from './catalog-api.ts';
 import { type WatchApi, watchApi } from './watch-api.ts';
 
 /** One page of events as it goes over the wire. */
@@ -37,6 +38,7 @@ export type IngestBody = { readonly bytes: Uint8Array<ArrayBuffer>; readonly enc
 
 /** The routes the command line uses, by name. Shapes: `wire.ts`. */
 export type Api = RerateApi &
+  CatalogApi &
   WatchApi & {
     readonly ingest: (body: IngestBody) => Promise<IngestReport>;
     readonly lookupEvent: (source: string, id: string) => Promise<EventExplanation>;
@@ -109,6 +111,7 @@ export function createApi(client: Client): Api {
     ...watchApi(call, async (path) => {
       await client.request('DELETE', path, { retry: RETRY_INTERACTIVE });
     }),
+    ...catalogApi(call, client.baseUrl),
     ingest: async (body) => ingest(client, body),
     lookupEvent: (source, id) => call('GET', '/v1/events/lookup', { query: { source, id } }),
     listEvents: (query) => call('GET', '/v1/events', { query }),

@@ -9,7 +9,15 @@ import { type Asked, askPolicies } from './ask-policies.ts';
 import type { CompiledBudget } from './compile-budget.ts';
 import { availableOf, largestOutput, type Refusal } from './fits.ts';
 import { budgetOf, type HoldOutcome } from './hold-desk.ts';
-import { amountsOf, bodyHash, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
+import {
+  type Amounts,
+  amountsOf,
+  bodyHash,
+  prepareHold,
+  type PreparedHold,
+  subjectOf,
+  withOutputBound,
+} from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
 import type { HoldBody } from './schemas.ts';
 
@@ -96,6 +104,12 @@ export async function admit(
   }
 }
 
+function given(amounts: Amounts): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(amounts).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
 /** A hold that was taken just now, as the database keeps it. */
 function heldRow(
   body: HoldBody,
@@ -107,7 +121,7 @@ function heldRow(
     status: request.status,
     customer: body.customer ?? null,
     currency: request.currency,
-    amounts: request.amounts,
+    amounts: given(request.amounts),
     ...{ settled: null, settled_by: null, is_late: false, resolved_at: null },
     bound: body.output?.max_tokens ?? null,
     funded: isFunded,
