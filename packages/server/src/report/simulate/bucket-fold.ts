@@ -1,7 +1,6 @@
 import { add, type Decimal, decimal, isNegative, toText, ZERO } from '@ergon/exact';
 import type { Bucket, CompiledPrice } from '@ergon/rating';
 import type { Aggregation } from '../../catalog/custom-meter.ts';
-import { LINEAR } from '../../record/recorded-bucket.ts';
 import {
   type AccumulatorState,
   accumulate,
@@ -103,11 +102,6 @@ export class BucketFold {
       values: this.#values === undefined ? undefined : [...this.#values],
     };
   }
-}
-
-/** Whether a quantity of such a meter simply adds up. */
-export function addsUp(aggregation: Aggregation): boolean {
-  return LINEAR.has(aggregation);
 }
 
 function notBelowZero(value: Decimal): Decimal {
