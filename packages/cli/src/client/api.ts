@@ -26,7 +26,7 @@ import type {
   SourceComparison,
   UsageReport,
 } from './wire.ts';
-import type { Simulation } from './wire-simulation.ts';
+import { type SimulateCall, simulateCall } from './simulate-call.ts';
 import type { Grant, LedgerEntry, Wallet } from './wallet-wire.ts';
 import type { Entitlement, Plan, Subscription, SubscriptionLine, SubscriptionPeriod } from './wire-subscriptions.ts';
 import { type WatchApi, watchApi } from './watch-api.ts';
@@ -69,7 +69,7 @@ export type Api = WatchApi & {
   readonly listRateCards: () => Promise<Page<RateCard>>;
   readonly getRateCard: (key: string) => Promise<RateCard>;
   readonly putRateCard: (key: string, card: unknown) => Promise<RateCard>;
-  readonly simulate: (key: string, question: unknown) => Promise<Simulation>;
+  readonly simulate: SimulateCall;
   readonly listPlans: (query: Query) => Promise<Page<Plan>>;
   readonly getPlan: (key: string) => Promise<Plan>;
   readonly putPlan: (key: string, plan: unknown) => Promise<Plan>;
@@ -145,7 +145,7 @@ export function createApi(client: Client): Api {
     listRateCards: () => call('GET', '/v1/rate_cards', WHOLE_LIST),
     getRateCard: (key) => call('GET', `/v1/rate_cards/${seg(key)}`, {}),
     putRateCard: (key, card) => call('PUT', `/v1/rate_cards/${seg(key)}`, { json: card }),
-    simulate: (key, question) => call('POST', `/v1/rate_cards/${seg(key)}/simulate`, { json: question }),
+    simulate: simulateCall(client),
     ...subscriptionCalls(call),
     listKeys: () => call('GET', '/v1/keys', WHOLE_LIST),
     createKey: (key) => call('POST', '/v1/keys', { json: key }),
