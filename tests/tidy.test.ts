@@ -37,6 +37,7 @@ const FACES: Readonly<Record<string, readonly string[]>> = {
     'billing-period',
     'billing-terms',
     'built-in-meters',
+    'counted-meter',
     'custom-meter',
     'customers',
     'revision',

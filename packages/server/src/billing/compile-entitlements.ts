@@ -2,27 +2,39 @@ import { toText } from '@ergon/exact';
 import { lockCatalog, raiseRevision } from '../catalog/index.ts';
 import { formatInstant } from '../event/instant.ts';
 import { countBudgets, endBudget, insertBudget, replaceSpec } from '../govern/budget-store.ts';
-import { type BudgetSpec, budgetSpec } from '../govern/schemas.ts';
+import { addsUp } from '../catalog/counted-meter.ts';
+import { type BudgetSpec, budgetSpec, isMeterMeasure } from '../govern/schemas.ts';
 import { refuse } from '../http/problem.ts';
 import { LIMITS } from '../limits.ts';
-import type { Client, Database } from '../store/database.ts';
+import type { Client, Database, Queryable } from '../store/database.ts';
 import { clockOf } from '../store/environment-clock.ts';
 import { findDefinition } from './definition-store.ts';
 import { grantedAt, nextChange } from './entitlements.ts';
 import { featureSpec } from './schemas.ts';
 import { lockSubscription, type Subscription } from './subscription-store.ts';
 
-/** Meters that budgets count; a metered entitlement to another is reported and not enforced. */
+/** Meters that budgets count under a name of their own. */
 const UNITS: Readonly<Record<string, BudgetSpec['unit']>> = {
   total_tokens: 'tokens',
   requests: 'requests',
   flops: 'flops',
 };
 
-/** The unit in which a budget counts a meter. */
-export function unitOfMeter(meter: string | undefined, currency: string): string | undefined {
+/**
+ * The unit in which a budget counts a meter; undefined where none does: a meter that neither counts nor sums (its increments do not
+ * add up), or is not there. A metered entitlement to such a one is reported and not enforced.
+ */
+export async function unitOfMeter(
+  db: Queryable,
+  environmentId: number,
+  meter: string | undefined,
+  currency: string,
+): Promise<BudgetSpec['unit'] | undefined> {
+  if (meter === undefined) return undefined;
   if (meter === 'charge') return currency;
-  return meter === undefined ? undefined : UNITS[meter];
+  const known = UNITS[meter];
+  if (known !== undefined) return known;
+  return (await addsUp(db, environmentId, meter)) ? `meter:${meter}` : undefined;
 }
 
 /**
@@ -89,7 +101,7 @@ async function wantedBudgets(
     const definition = await findDefinition(client, environmentId, { kind: 'feature', key: feature });
     if (definition === undefined) continue;
     const { meter, only_tagged: isTagged } = featureSpec.parse(definition.spec);
-    const unit = unitOfMeter(meter, subscription.currency);
+    const unit = await unitOfMeter(client, environmentId, meter, subscription.currency);
     if (unit === undefined) continue;
     const key = budgetKey(subscription.id, feature, definition.id);
     const { customer, timeZone, count, unit: cadence, anchorOn } = subscription;
@@ -104,6 +116,8 @@ async function wantedBudgets(
         time_zone: timeZone,
         limit: toText(granted.limit),
         mode: granted.mode === 'hard' ? 'enforce' : 'warn',
+        // A call that says nothing of images makes none.
+        ...(isMeterMeasure(unit) && { unknown_quantity: 'zero' }),
       }),
     );
   }

@@ -97,7 +97,7 @@ async function meteredPart(
     to,
   });
   const left = subtract(limit, used);
-  const isEnforced = unitOfMeter(spec.meter, subscription.currency) !== undefined;
+  const isEnforced = (await unitOfMeter(db, environmentId, spec.meter, subscription.currency)) !== undefined;
   return {
     has_access: mode === 'soft' || compare(used, limit) < 0,
     meter: spec.meter,

@@ -87,3 +87,49 @@ test('one that names what is not there is refused, with the member at fault', as
     '/entitlements/1/feature',
   ]);
 });
+
+test("a metered one of one's own meter is a budget too, by holds and by events; a maximum is only reported", async () => {
+  const box = await openSandbox(app, '2026-01-15T00:00:00Z');
+  const image = { event_types: ['image.made'], aggregation: 'sum', value: 'data.images' };
+  await box.call('PUT', '/v1/meters/images', image);
+  await box.call('PUT', '/v1/meters/widest', { ...image, aggregation: 'max' });
+  await box.call('PUT', '/v1/features/images', { meter: 'images' });
+  await box.call('PUT', '/v1/features/widest', { meter: 'widest' });
+  await box.call('PUT', '/v1/features/searches', { meter: 'web_searches' });
+  const metered = (feature: string, limit: string) => ({ type: 'metered', feature, limit });
+  await box.plan('pro', { entitlements: [metered('images', '10'), metered('widest', '5'), metered('searches', '3')] });
+  await box.subscribe({ key: 's', customer: 'acme', plan: 'pro' });
+  const hold = (id: string, amounts: object, status: number) =>
+    box.call('POST', '/v1/holds', { id, customer: 'acme', amounts }, status);
+  const made = (id: string, images: number, data = {}) => ({
+    specversion: '1.0',
+    id,
+    source: 't',
+    type: 'image.made',
+    subject: 'acme',
+    data: { images, ...data },
+  });
+  const { budget } = await box.call('GET', '/v1/customers/acme/entitlements/images');
+  expect(await box.call('GET', `/v1/budgets/${budget}`)).toMatchObject({ unit: 'meter:images', limit: '10' });
+  expect(await box.call('GET', '/v1/customers/acme/entitlements/widest')).toMatchObject({ budget: null });
+  expect(await box.call('GET', '/v1/customers/acme/entitlements/searches')).toMatchObject({
+    budget: expect.stringMatching(/^ent\.\d+\.searches$/),
+  });
+
+  await box.send(made('e1', 6));
+  expect(await hold('h1', { 'meter:images': 5 }, 402)).toMatchObject({ scope: { key: budget }, available: '4' });
+  expect(await hold('h2', { 'meter:images': '4' }, 201)).toMatchObject({ flags: [] });
+  // A call that says nothing of images takes none of them, and is not flagged for it.
+  expect(await hold('chat', { tokens: 10 }, 201)).toMatchObject({ flags: [] });
+  await box.send(made('e2', 1, { hold_id: 'h2' }));
+  const left = async () => (await box.call('GET', `/v1/budgets/${budget}`)).counters;
+  expect(await left()).toMatchObject([{ committed: '7', held: '0', available: '3' }]);
+  // The chat's event makes no image: what its hold took of them, nothing, is settled.
+  await box.send({ ...made('e3', 0), type: 'llm.call', data: { hold_id: 'chat', tokens: { input: 5 } } });
+  expect(await left()).toMatchObject([{ committed: '7', held: '0' }]);
+  await box.send({ ...made('v1', 0), type: 'event.void', data: { source: 't', id: 'e1' } });
+  expect(await left()).toMatchObject([{ committed: '1', available: '9' }]);
+  expect(await box.call('DELETE', '/v1/meters/images', undefined, 409)).toMatchObject({
+    detail: expect.stringContaining(budget),
+  });
+});

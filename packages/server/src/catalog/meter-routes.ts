@@ -8,6 +8,7 @@ import { recordAction } from '../store/audit-log.ts';
 import { BUILT_IN_METERS, builtInMeter, MONEY_METERS } from './built-in-meters.ts';
 import { AGGREGATIONS, groupName, type MeterSpec, meterSchema } from './custom-meter.ts';
 import {
+  budgetsCounting,
   cardsPricing,
   findMeter,
   findMeterEver,
@@ -139,7 +140,7 @@ function registerDelete(app: App, services: AppServices): void {
       scope: 'catalog:write',
       summary: 'Delete a meter',
       description:
-        'It counts no further event; what it counted stays. Refused while the latest version of a rate card prices it.',
+        'It counts no further event; what it counted stays. Refused while the latest version of a rate card prices it, or a budget counts it.',
       status: 204,
       params,
       answer: z.null(),
@@ -154,6 +155,8 @@ function registerDelete(app: App, services: AppServices): void {
       if (card !== undefined) {
         throw refuse('conflict', `the rate card ${card} prices ${key}; publish a version without that price first`);
       }
+      const [budget] = await budgetsCounting(client, environmentId, key);
+      if (budget !== undefined) throw refuse('conflict', `the budget ${budget} counts ${key}; end it first`);
       await setArchived(client, environmentId, row.id, true);
       await raiseRevision(client, environmentId);
       await recordAction(client, {

@@ -11,7 +11,7 @@ import { availableOf, largestOutput, type Refusal } from './fits.ts';
 import { budgetOf, type HoldOutcome } from './hold-desk.ts';
 import { amountsOf, bodyHash, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
-import type { HoldBody } from './schemas.ts';
+import { amountTexts, type HoldBody } from './schemas.ts';
 
 export type Admission = {
   readonly hold: HoldRow;
@@ -106,7 +106,7 @@ function heldRow(
     status: request.status,
     customer: body.customer ?? null,
     currency: request.currency,
-    amounts: request.amounts,
+    amounts: Object.fromEntries(amountTexts(request.amounts)),
     ...{ settled: null, settled_by: null, is_late: false, resolved_at: null },
     bound: body.output?.max_tokens ?? null,
     funded: isFunded,

@@ -61,7 +61,7 @@ export async function countSpending(
       : [
           {
             id: hold.id,
-            amounts: Object.fromEntries(Object.entries(amounts).map(([name, value]) => [name, toText(value)])),
+            amounts: textsOf(amounts),
             source,
             event: eventId,
           },
@@ -74,6 +74,12 @@ export async function countSpending(
       values: [environmentId, JSON.stringify(settled), formatInstant(now)],
     });
   }
+}
+
+function textsOf(amounts: Spending['amounts']): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (const [name, value] of Object.entries(amounts)) if (value !== undefined) texts[name] = toText(value);
+  return texts;
 }
 
 type Part = { readonly counter: Counter; readonly x: Decimal; readonly back: Decimal; readonly cause: string };

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { formatInstant } from '../event/instant.ts';
 import type { CompiledBudget, Subject } from './compile-budget.ts';
 import { type Counter, counterOrder, countersFor } from './counters.ts';
-import { type HoldBody, MEASURES, type Measure } from './schemas.ts';
+import { amountTexts, type HoldBody, type Measure } from './schemas.ts';
 
 export type Amounts = Readonly<Partial<Record<Measure, string>>>;
 
@@ -47,13 +47,10 @@ export function subjectOf(body: HoldBody, apiKey: string, runs: readonly string[
 
 /** The amounts of a body as exact texts; a request is one request, and `amount` is short for the charge. */
 export function amountsOf(body: HoldBody): Amounts {
-  const given: Partial<Record<Measure, string>> = {};
-  for (const name of MEASURES) {
-    const value = body.amounts?.[name];
-    if (value !== undefined) given[name] = toText(decimal(String(value)));
-  }
+  const given: Partial<Record<Measure, string>> = Object.fromEntries(amountTexts(body.amounts ?? {}));
   if (body.amount !== undefined) given.charge = toText(decimal(String(body.amount)));
   given.requests ??= '1';
+  if (given.charge !== undefined && body.currency?.startsWith('credit:') === true) given.credits ??= given.charge;
   return given;
 }
 
@@ -88,7 +85,7 @@ export function prepareHold(
     } else if (policy === 'deny' && budget.isEnforced) {
       return { kind: 'unknown_quantity', budget };
     } else {
-      flags.push(`unknown_quantity:${budget.key}`);
+      if (policy !== 'zero') flags.push(`unknown_quantity:${budget.key}`);
       counters.push({ ...counter, x: '0' });
     }
   }
@@ -148,11 +145,10 @@ export function withOutputBound(body: HoldBody, amounts: Amounts, bound: number)
   if (output === undefined || bound >= output.max_tokens) return { body, amounts };
   const dropped = decimal(output.max_tokens - bound);
   const lowered: Partial<Record<Measure, string>> = { ...amounts };
-  for (const name of MEASURES) {
-    const per = output.per_token[name];
+  for (const [name, per] of amountTexts(output.per_token)) {
     const amount = amounts[name];
-    if (per === undefined || amount === undefined) continue;
-    lowered[name] = toText(larger0(subtract(decimal(amount), multiply(decimal(String(per)), dropped))));
+    if (amount === undefined) continue;
+    lowered[name] = toText(larger0(subtract(decimal(amount), multiply(decimal(per), dropped))));
   }
   return { body: { ...body, output: { ...output, max_tokens: bound } }, amounts: lowered };
 }

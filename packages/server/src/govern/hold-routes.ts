@@ -1,4 +1,3 @@
-import { decimal, toText } from '@ergon/exact';
 import { hash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 
@@ -12,7 +11,7 @@ import type { Resolution } from './hold-desk.ts';
 import { stableText } from './hold-request.ts';
 import { findHold, type HoldRow } from './hold-store.ts';
 import { settleByEvent } from './settle-by-event.ts';
-import { extendBody, holdAnswer, holdBody, MEASURES, settleBody } from './schemas.ts';
+import { amountTexts, extendBody, holdAnswer, holdBody, settleBody } from './schemas.ts';
 
 const tag = 'Budgets';
 const params = z.strictObject({ id: externalId });
@@ -118,11 +117,7 @@ function registerSettle(app: App, services: AppServices): void {
         await settleByEvent(services, principal, { ...event, data: { ...data, hold_id: id } });
         return readHold(services, environmentId, id);
       }
-      const amounts: Record<string, string> = {};
-      for (const name of MEASURES) {
-        const value = body.amounts?.[name] ?? (name === 'charge' ? body.amount : undefined);
-        if (value !== undefined) amounts[name] = toText(decimal(String(value)));
-      }
+      const amounts = Object.fromEntries(amountTexts({ charge: body.amount, ...body.amounts }));
       if (Object.keys(amounts).length === 0) {
         throw refuse('invalid_request', 'the body is not valid', [
           { pointer: '', detail: 'says nothing of what was used', remedy: 'send amount, amounts or event' },

@@ -1,4 +1,4 @@
-import { parseCurrency, parseDecimal } from '@ergon/exact';
+import { decimal, parseCurrency, parseDecimal, toText } from '@ergon/exact';
 import { z } from '@hono/zod-openapi';
 import { isTimeZone } from '../catalog/billing-month.ts';
 import {
@@ -22,8 +22,24 @@ export const MEASURES = [
   'flops',
   'accelerator_seconds',
   'compute_units',
+  'credits',
 ] as const;
-export type Measure = (typeof MEASURES)[number];
+/** What a meter of events counts, by its key: `meter:images`. Of meters that add up: count and sum. */
+export type MeterMeasure = `meter:${string}`;
+export type Measure = (typeof MEASURES)[number] | MeterMeasure;
+
+export function isMeterMeasure(text: string): text is MeterMeasure {
+  return text.startsWith('meter:');
+}
+
+export function meterOf(measure: MeterMeasure): string {
+  return measure.slice('meter:'.length);
+}
+
+const meterMeasure = z
+  .string()
+  .regex(/^meter:[A-Za-z][A-Za-z0-9_.-]{0,63}$/, 'meter:<key of a meter>, such as meter:images')
+  .openapi({ description: 'What a meter that counts or sums has counted', example: 'meter:images' });
 
 /** Dimensions that a budget selects by; `run` holds for a run's whole subtree. */
 export const SCOPE_DIMENSIONS = [
@@ -67,6 +83,9 @@ const scope = z
       ScopeDimension,
       z.ZodOptional<typeof scopeValue>
     >),
+    environment: scopeValue
+      .optional()
+      .openapi({ description: 'The key of the environment it is made in; it counts there alone' }),
     tags: z.record(z.string().min(1).max(64), z.string().max(256)).optional(),
   })
   .openapi({
@@ -96,8 +115,15 @@ export const budgetSpec = z.strictObject({
     .default([])
     .openapi({ description: 'A counter of its own for each value; without it the scope is one shared pool' }),
   unit: z
-    .union([z.enum(['tokens', 'requests', 'flops', 'accelerator_seconds', 'compute_units']), currencyCode])
-    .openapi({ description: 'A currency, a credit unit (credit:<name>), or a quantity', example: 'USD' }),
+    .union([
+      z.enum(['tokens', 'requests', 'flops', 'accelerator_seconds', 'compute_units', 'credits']),
+      meterMeasure,
+      currencyCode,
+    ])
+    .openapi({
+      description: 'A currency, a credit unit (credit:<name>), a quantity, or what a meter counts (meter:<key>)',
+      example: 'USD',
+    }),
   measure: z
     .enum(['charge', 'provider_cost', 'physical_cost'])
     .optional()
@@ -114,23 +140,29 @@ export const budgetSpec = z.strictObject({
     .enum(['deny', 'clamp'])
     .default('deny')
     .openapi({ description: 'clamp lowers the output bound of the request to what fits, where it has one' }),
-  unknown_quantity: z
-    .enum(['deny', 'fallback', 'allow_and_flag'])
-    .default('deny')
-    .openapi({ description: 'What becomes of a hold that lacks the quantity this budget limits' }),
+  unknown_quantity: z.enum(['deny', 'fallback', 'allow_and_flag', 'zero']).default('deny').openapi({
+    description: 'What becomes of a hold that lacks the quantity this budget limits; zero: it takes none of it',
+  }),
   fallback_quantity: positive.optional(),
+  count_from: z
+    .enum(['creation', 'window_start'])
+    .default('creation')
+    .openapi({ description: 'window_start: a new budget begins with what its present window has seen already' }),
 });
 export type BudgetSpec = z.infer<typeof budgetSpec>;
 
 /** The measure that a budget counts. */
 export function measureOf(spec: BudgetSpec): Measure {
+  if (isMeterMeasure(spec.unit)) return spec.unit;
   const quantity = MEASURES.find((name) => name === spec.unit);
   return quantity ?? spec.measure ?? 'charge';
 }
 
 /** The currency of a money budget. */
 export function currencyOf(spec: BudgetSpec): string | undefined {
-  return MEASURES.some((name) => name === spec.unit) ? undefined : parseCurrency(spec.unit);
+  return isMeterMeasure(spec.unit) || MEASURES.some((name) => name === spec.unit)
+    ? undefined
+    : parseCurrency(spec.unit);
 }
 
 const counterAnswer = z
@@ -139,9 +171,26 @@ const counterAnswer = z
     window_start: instantOutput,
     committed: decimalOutput,
     held: decimalOutput,
+    overage: decimalOutput.openapi({
+      description: 'Of the committed, what passed the limit without having been admitted',
+    }),
     available: decimalOutput.openapi({ description: 'limit - committed - held; below zero after an overage' }),
   })
   .openapi('BudgetCounter');
+
+export const overageAnswer = z
+  .strictObject({
+    member: z.record(z.string(), z.string()),
+    window_start: instantOutput,
+    amount: decimalOutput,
+    cause: z.enum(['unheld', 'above_hold', 'late', 'lowered_limit', 'counted_back']).openapi({
+      description:
+        'An event without a hold, a settlement above its hold, one after the hold was gone, a limit that was lowered below what was spent, a new budget whose window had seen more',
+    }),
+    hold: z.string().nullable(),
+    occurred_at: instantOutput,
+  })
+  .openapi('BudgetOverage');
 
 export const budgetAnswer = budgetSpec
   .extend({
@@ -152,14 +201,33 @@ export const budgetAnswer = budgetSpec
   })
   .openapi('Budget');
 
+const METERS_MAX = 16;
+
 const amounts = z
-  .strictObject(
+  .object(
     Object.fromEntries(MEASURES.map((name) => [name, positive.optional()])) as Record<
-      Measure,
+      (typeof MEASURES)[number],
       z.ZodOptional<typeof positive>
     >,
   )
-  .openapi('HoldAmounts');
+  .catchall(positive)
+  .superRefine((given, context) => {
+    const others = Object.keys(given).filter((name) => !MEASURES.some((known) => known === name));
+    const unknown = others.find((name) => !meterMeasure.safeParse(name).success);
+    if (unknown !== undefined) {
+      context.addIssue({ code: 'custom', path: [unknown], message: 'no measure; those are listed, and meter:<key>' });
+    }
+    if (others.length > METERS_MAX) context.addIssue({ code: 'custom', message: `at most ${METERS_MAX} meters` });
+  })
+  .openapi('HoldAmounts', { description: 'By measure; of a meter that counts or sums, as meter:<key>' });
+
+/** Each measure of given amounts, with its exact text. */
+export function amountTexts(given: Readonly<Record<string, string | number | undefined>>): [Measure, string][] {
+  return Object.entries(given).flatMap(([name, value]): [Measure, string][] => {
+    const measure = isMeterMeasure(name) ? name : MEASURES.find((known) => known === name);
+    return measure === undefined || value === undefined ? [] : [[measure, toText(decimal(String(value)))]];
+  });
+}
 
 const holdId = externalId.refine((text) => !text.includes('/'), 'without /');
 

@@ -1,12 +1,13 @@
-import { type Decimal, decimal } from '@ergon/exact';
+import { type Decimal, decimal, ONE, ZERO } from '@ergon/exact';
 import { countSpending, type Spending } from '../govern/count-spending.ts';
 import type { Subject } from '../govern/compile-budget.ts';
 import { runPath } from '../govern/hold-store.ts';
-import type { Measure } from '../govern/schemas.ts';
+import { isMeterMeasure, type Measure, type MeterMeasure, meterOf } from '../govern/schemas.ts';
 import type { TakenHold } from '../govern/take-holds.ts';
 import { ledgerDecimal } from '../ledger/burn.ts';
 import { LIMITS } from '../limits.ts';
 import type { Attributed } from './attributed.ts';
+import type { PreparedEvent } from './prepare.ts';
 import type { RatedEvent } from './rate-group.ts';
 import type { BlockContext } from './write-block.ts';
 
@@ -22,6 +23,7 @@ export async function countBlock(
   const { budgets } = context.catalog;
   if (budgets.length === 0 && holds.size === 0) return;
   const needsRuns = budgets.some(({ spec }) => spec.scope.run !== undefined || spec.per.includes('run'));
+  const meters = budgets.map(({ measure }) => measure).filter(isMeterMeasure);
   const settled = new Set<string>();
   const spendings: Spending[] = [];
   for (const [index, one] of events.entries()) {
@@ -33,18 +35,20 @@ export async function countBlock(
     const runs = needsRuns
       ? await runPath(context.client, context.environmentId, text(data.run_id), text(data.parent_run_id))
       : [];
-    spendings.push(spendingOf(context, one, rated[index] ?? null, hold, runs));
+    spendings.push(spendingOf(context, one, { rated: rated[index] ?? null, hold, runs, meters }));
   }
   await countSpending(context.client, context.environmentId, budgets, spendings, context.now);
 }
 
-function spendingOf(
-  context: BlockContext,
-  one: Attributed,
-  rated: RatedEvent | null,
-  hold: TakenHold | undefined,
-  runs: readonly string[],
-): Spending {
+type Spent = {
+  readonly rated: RatedEvent | null;
+  readonly hold: TakenHold | undefined;
+  readonly runs: readonly string[];
+  /** Meters that some budget counts. */
+  readonly meters: readonly MeterMeasure[];
+};
+
+function spendingOf(context: BlockContext, one: Attributed, { rated, hold, runs, meters }: Spent): Spending {
   const { prepared, reverses, customer, version, actor } = one;
   const counted = reverses?.prepared ?? prepared;
   const { event, dimensions } = counted;
@@ -56,7 +60,7 @@ function spendingOf(
   return {
     subject: subjectOf(customer?.externalId, dimensions, event.data, actor, runs),
     currency: version?.card.currency,
-    amounts: amountsOf(context, one, charge),
+    amounts: { ...amountsOf(context, one, charge), ...meteredBy(meters, counted) },
     at: isBackfill ? event.occurredAt : received,
     sign,
     hold,
@@ -103,11 +107,14 @@ const METER_OF: Readonly<Partial<Record<string, Measure>>> = {
 
 function amountsOf(
   { services, catalog }: BlockContext,
-  { prepared, reverses }: Attributed,
+  { prepared, reverses, version }: Attributed,
   charge: Decimal | undefined,
 ): Partial<Record<Measure, Decimal>> {
   const amounts: Partial<Record<Measure, Decimal>> = {};
-  if (charge !== undefined) amounts.charge = charge;
+  if (charge !== undefined) {
+    amounts.charge = charge;
+    if (version?.card.currency.startsWith('credit:') === true) amounts.credits = charge;
+  }
   for (const { meter, quantity } of (reverses?.prepared ?? prepared).quantities) {
     const measure = METER_OF[meter];
     if (measure !== undefined) amounts[measure] = quantity;
@@ -115,6 +122,20 @@ function amountsOf(
   const recorded = reverses?.stored.rating.cost;
   const cost = reverses === undefined ? services.costOf(prepared, catalog)?.amount : recorded?.[0];
   if (cost !== undefined) amounts.provider_cost = typeof cost === 'string' ? decimal(cost) : cost;
+  return amounts;
+}
+
+/** What the event adds to meters that budgets count: zero where it is not of that meter, so that a hold of it is given back. */
+function meteredBy(meters: readonly MeterMeasure[], event: PreparedEvent): Partial<Record<Measure, Decimal>> {
+  const amounts: Partial<Record<Measure, Decimal>> = {};
+  for (const measure of meters) {
+    const key = meterOf(measure);
+    const contribution = event.contributions.find(({ meter }) => meter.key === key);
+    amounts[measure] =
+      contribution === undefined
+        ? (event.quantities.find(({ meter }) => meter === key)?.quantity ?? ZERO)
+        : (contribution.value ?? ONE);
+  }
   return amounts;
 }
 
