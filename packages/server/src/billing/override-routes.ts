@@ -1,4 +1,6 @@
+import { priceSchema } from '@ergon/rating';
 import { z } from '@hono/zod-openapi';
+import { isDeepStrictEqual } from 'node:util';
 import { type CustomerRow, findCustomer, findOrCreateCustomer, findRateCard, lockCatalog } from '../catalog/index.ts';
 import { formatInstant, microsFromPostgres } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
@@ -21,6 +23,7 @@ import { recordAction } from '../store/audit-log.ts';
 import type { Client, Queryable } from '../store/database.ts';
 import { clockOf } from '../store/environment-clock.ts';
 import { publishTerms } from './customer-terms.ts';
+import { derivedCard } from './override-prices.ts';
 import { wrong } from './subscribe.ts';
 import { microsOrNull } from './subscription-store.ts';
 
@@ -30,6 +33,10 @@ const params = customerParams.extend({ override: catalogKey });
 const overrideBody = z
   .strictObject({
     rate_card: catalogKey,
+    prices: z.array(priceSchema).min(1).max(LIMITS.overridePricesMax).optional().openapi({
+      description:
+        "Prices of the customer's own, laid over the card: each replaces the card's price of that key, or of that meter and match, and wins over its other prices of the meter. All else follows the card, its coming versions too",
+    }),
     effective_from: instantInput.optional().openapi({ description: 'Default: now. Never in the past' }),
     effective_to: instantInput.nullish().openapi({ description: 'Default: without end' }),
   })
@@ -39,15 +46,24 @@ const overrideAnswer = z
   .strictObject({
     key: z.string(),
     rate_card: z.string(),
+    prices: z.array(priceSchema).nullable(),
     effective_from: instantOutput,
     effective_to: instantOutput.nullable(),
     created_at: instantOutput,
   })
   .openapi('CustomerOverride');
 
-type Row = { key: string; rate_card: string; effective_from: string; effective_to: string | null; created_at: string };
+type Row = {
+  key: string;
+  rate_card: string;
+  prices: unknown;
+  derived_card: string | null;
+  effective_from: string;
+  effective_to: string | null;
+  created_at: string;
+};
 
-const COLUMNS = 'key, rate_card, effective_from, effective_to, created_at';
+const COLUMNS = 'key, rate_card, prices, derived_card, effective_from, effective_to, created_at';
 const tag = 'Plans';
 
 export function registerOverrideRoutes(app: App, services: AppServices): void {
@@ -93,13 +109,13 @@ function registerPut(app: App, services: AppServices): void {
       operationId: 'putCustomerOverride',
       tag,
       scope: 'catalog:write',
-      summary: 'Rate a customer by another card between two instants',
+      summary: 'Rate a customer by another card, or by prices of its own, between two instants',
       description:
-        "Before any subscription's or plan's card, by the time of the event. One in force keeps its card and beginning; only its end can move. Once this is answered, no event is rated without it.",
+        "Before any subscription's or plan's card, by the time of the event. One in force keeps its card, prices and beginning; only its end can move. Once this is answered, no event is rated without it.",
       params,
       body: overrideBody,
       answer: overrideAnswer,
-      problems: ['conflict'],
+      problems: ['conflict', 'invalid_catalog'],
     },
     async ({ client, environmentId, principal, params: { id, override: key }, body }) => {
       await lockCatalog(client, environmentId);
@@ -116,13 +132,24 @@ function registerPut(app: App, services: AppServices): void {
       const span = spanOf(body, known, now);
       await refuseOverlap(client, environmentId, customer.id, key, span);
       await refuseMany(client, environmentId, customer.id);
+      const { rate_card: rateCard, prices } = body;
+      // One in force keeps its derived card: its prices are the same.
+      const isInForce = known !== undefined && microsFromPostgres(known.effective_from) <= now;
+      const overlaid = prices && { key, rateCard, prices };
+      const derived = isInForce
+        ? known.derived_card
+        : ((overlaid && (await derivedCard(client, environmentId, overlaid, formatInstant(now)))) ?? null);
       const result = await client.query<Row>(
-        `insert into customer_override (environment_id, customer_id, key, rate_card, effective_from, effective_to)
-         values ($1, $2, $3, $4, $5, $6)
+        `insert into customer_override (environment_id, customer_id, key, rate_card, effective_from, effective_to, prices, derived_card)
+         values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8)
          on conflict (environment_id, customer_id, key) do update set rate_card = excluded.rate_card,
-           effective_from = excluded.effective_from, effective_to = excluded.effective_to
+           effective_from = excluded.effective_from, effective_to = excluded.effective_to, prices = excluded.prices,
+           derived_card = excluded.derived_card
          returning ${COLUMNS}`,
-        [environmentId, customer.id, key, body.rate_card, span.from, span.to],
+        [
+          ...[environmentId, customer.id, key, rateCard, span.from, span.to],
+          ...[prices === undefined ? null : JSON.stringify(prices), derived],
+        ],
       );
       const row = result.rows[0];
       if (row === undefined) throw new Error('the override was not written');
@@ -132,7 +159,7 @@ function registerPut(app: App, services: AppServices): void {
         actor: principal.keyId,
         action: 'customer_override.put',
         target: `/v1/customers/${encodeURIComponent(id)}/overrides/${key}`,
-        detail: { rate_card: body.rate_card, effective_from: span.from, effective_to: span.to },
+        detail: { ...body, effective_from: span.from, effective_to: span.to },
       });
       return shown(row);
     },
@@ -190,7 +217,8 @@ function spanOf(
       : instantMicros(body.effective_from);
   const to = typeof body.effective_to === 'string' ? instantMicros(body.effective_to) : null;
   const isMoved = body.effective_from !== undefined && instantMicros(body.effective_from) !== from;
-  if (hasBegun && (isMoved || known.rate_card !== body.rate_card)) {
+  const isOther = known?.rate_card !== body.rate_card || !isDeepStrictEqual(known.prices ?? undefined, body.prices);
+  if (hasBegun && (isMoved || isOther)) {
     throw refuse('conflict', `the override ${known.key} has rated events since ${formatInstant(from)}`, [
       { pointer: '/rate_card', detail: 'it is in force', remedy: 'end it, and make another under a new key' },
     ]);
@@ -259,6 +287,7 @@ function shown(row: Row): z.infer<typeof overrideAnswer> {
   return {
     key: row.key,
     rate_card: row.rate_card,
+    prices: row.prices === null ? null : z.array(priceSchema).parse(row.prices),
     effective_from: instantText(row.effective_from),
     effective_to: instantOrNull(row.effective_to),
     created_at: instantText(row.created_at),

@@ -9,6 +9,8 @@ import { registerRateCardRoutes } from './rate-card-routes.ts';
 import { registerRateRoute } from './rate-route.ts';
 
 export { type CustomerRow, findCustomer, findOrCreateCustomer } from './customer-store.ts';
+export { deriveVersions } from './derived-cards.ts';
+export { checkMeters } from './rate-card-routes.ts';
 export { findMeter, listMeters } from './meter-store.ts';
 export { findLatest as findRateCard } from './rate-card-store.ts';
 export { lockCatalog, raiseRevision } from './revision.ts';

@@ -18,6 +18,7 @@ import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
 import { clockOf } from '../store/environment-clock.ts';
 import { builtInMeter } from './built-in-meters.ts';
+import { deriveVersions, overlaysOf } from './derived-cards.ts';
 import { listMeters } from './meter-store.ts';
 import { type CardVersionRow, findLatest, insertVersion, listLatest, listVersions } from './rate-card-store.ts';
 import { lockCatalog, raiseRevision } from './revision.ts';
@@ -151,6 +152,7 @@ function registerPublish(app: App, services: AppServices): void {
         effectiveFrom: effectiveFrom(wanted, latest !== undefined, now),
         spec,
       });
+      await deriveAll(client, environmentId, key, formatInstant(now));
       await raiseRevision(client, environmentId);
       await recordAction(client, {
         environmentId,
@@ -184,8 +186,26 @@ function effectiveFrom(wanted: string | undefined, hasPredecessor: boolean, now:
   return formatInstant(micros);
 }
 
+/** Customers with prices of their own over this card are rated by the new version too, with those prices. */
+async function deriveAll(client: Client, environmentId: number, key: string, now: string): Promise<void> {
+  for (const overlay of await overlaysOf(client, environmentId, key, now)) {
+    const [error] = await deriveVersions(client, environmentId, overlay, now);
+    if (error === undefined) continue;
+    const { customer, override } = overlay;
+    throw refuse(
+      'invalid_catalog',
+      `with the prices of ${customer}'s override ${override} the card does not hold together`,
+      [{ pointer: '/prices', detail: error.detail, remedy: `end the override first, or: ${error.remedy}` }],
+    );
+  }
+}
+
 /** A price for a meter that does not exist would silently charge nothing. */
-async function checkMeters(client: Client, environmentId: number, spec: RateCardSpec): Promise<void> {
+export async function checkMeters(
+  client: Client,
+  environmentId: number,
+  spec: Pick<RateCardSpec, 'prices'>,
+): Promise<void> {
   const own = new Set((await listMeters(client, environmentId)).map((meter) => meter.key));
   const errors = spec.prices.flatMap((price, index) => {
     const pointer = `/prices/${index}/meter`;
