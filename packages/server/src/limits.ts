@@ -40,6 +40,9 @@ export const LIMITS = {
   runDepthMax: 32,
   /** Customers listed in the answer of one simulation; its totals are over all. */
   simulatedCustomersMax: 1_000,
+  /** Usage of one previewed rate card, and the single events in it. */
+  previewedUsageMax: 1_000,
+  previewedTransactionsMax: 10_000,
   /** Running totals, and distinct values of unique meters, that one simulation from events may keep in memory. */
   simulatedTotalsMax: 1_000_000,
   simulatedValuesMax: 2_000_000,
