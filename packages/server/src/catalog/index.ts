@@ -11,6 +11,7 @@ import { registerRateRoute } from './rate-route.ts';
 export { type CustomerRow, findCustomer, findOrCreateCustomer } from './customer-store.ts';
 export { findMeter, listMeters } from './meter-store.ts';
 export { findLatest as findRateCard } from './rate-card-store.ts';
+export { requestRerate } from './request-rerate.ts';
 export { lockCatalog, raiseRevision } from './revision.ts';
 
 /** Meters, rate cards, customers, the preview of a charge, model aliases and provider prices. */

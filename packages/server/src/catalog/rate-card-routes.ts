@@ -14,12 +14,14 @@ import {
   pageOf,
   pageQuery,
 } from '../http/wire.ts';
+import { LIMITS } from '../limits.ts';
 import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
 import { clockOf } from '../store/environment-clock.ts';
 import { builtInMeter } from './built-in-meters.ts';
 import { listMeters } from './meter-store.ts';
 import { type CardVersionRow, findLatest, insertVersion, listLatest, listVersions } from './rate-card-store.ts';
+import { requestRerate } from './request-rerate.ts';
 import { lockCatalog, raiseRevision } from './revision.ts';
 
 const params = z.strictObject({ key: catalogKey });
@@ -28,7 +30,11 @@ const publishBody = rateCardSchema
   .extend({
     effective_from: instantInput.optional().openapi({
       description:
-        'When the version comes into force. Left out: at once, and for the first version of a card from the beginning. In the past: refused, but for the first version',
+        'When the version comes into force. Left out: at once, and for the first version of a card from the beginning. In the past: refused, but for the first version, and with `rerate`',
+    }),
+    rerate: z.boolean().default(false).openapi({
+      description:
+        'A correction: `effective_from` may be in the past, and usage since then is re-rated by adjusting entries, up to the next version or now',
     }),
   })
   .openapi('RateCardRequest');
@@ -42,6 +48,7 @@ const cardAnswer = z
     effective_from: instantOutput,
     created_at: instantOutput,
     prices: z.array(priceSchema),
+    rerate: z.string().optional().openapi({ description: 'The re-rating that publishing it has begun' }),
   })
   .openapi('RateCard');
 type CardAnswer = z.infer<typeof cardAnswer>;
@@ -137,7 +144,8 @@ function registerPublish(app: App, services: AppServices): void {
       answer: cardAnswer,
       problems: ['invalid_catalog'],
     },
-    async ({ client, environmentId, principal, params: { key }, body: { effective_from: wanted, ...spec } }) => {
+    async ({ client, environmentId, principal, params: { key }, body }) => {
+      const { effective_from: wanted, rerate, ...spec } = body;
       const compiled = compileRateCard(spec);
       if (!compiled.ok) throw refuse('invalid_catalog', 'the rate card does not hold together', compiled.errors);
       await lockCatalog(client, environmentId);
@@ -148,7 +156,7 @@ function registerPublish(app: App, services: AppServices): void {
       const row = await insertVersion(client, environmentId, {
         key,
         version: (latest?.version ?? 0) + 1,
-        effectiveFrom: effectiveFrom(wanted, latest !== undefined, now),
+        effectiveFrom: effectiveFrom(wanted, { hasPredecessor: latest !== undefined, mayBePast: rerate, now }),
         spec,
       });
       await raiseRevision(client, environmentId);
@@ -159,7 +167,14 @@ function registerPublish(app: App, services: AppServices): void {
         target: `/v1/rate_cards/${key}`,
         detail: { version: row.version, effective_from: instantText(row.effective_from), prices: spec.prices.length },
       });
-      return cardOf(row);
+      if (!rerate) return cardOf(row);
+      const from = microsFromPostgres(row.effective_from);
+      if (from >= now) return cardOf(row);
+      const id = await requestRerate(client, environmentId, {
+        ...{ from, to: now + LIMITS.futureMicrosMax + 1, at: now, requestedBy: principal.keyId },
+        ...{ onlyUnrated: false, isDryRun: false, isAutomatic: false },
+      });
+      return { ...cardOf(row), rerate: String(id) };
     },
   );
 }
@@ -169,15 +184,19 @@ function isAt(row: CardVersionRow, instant: string): boolean {
 }
 
 /** Judged under the catalog's lock: what is rated after it may use the version at once, nothing before it could. */
-function effectiveFrom(wanted: string | undefined, hasPredecessor: boolean, now: number): string {
+function effectiveFrom(
+  wanted: string | undefined,
+  { hasPredecessor, mayBePast, now }: { hasPredecessor: boolean; mayBePast: boolean; now: number },
+): string {
   if (wanted === undefined) return hasPredecessor ? formatInstant(now) : BEGINNING;
   const micros = instantMicros(wanted);
-  if (hasPredecessor && micros < now) {
+  if (hasPredecessor && micros < now && !mayBePast) {
     throw refuse('invalid_catalog', 'a version cannot come into force in the past', [
       {
         pointer: '/effective_from',
         detail: 'events since then have been rated already',
-        remedy: 'leave it out to bring the version into force at once, or name an instant to come',
+        remedy:
+          'leave it out to bring the version into force at once, name an instant to come, or send "rerate": true to correct what was rated',
       },
     ]);
   }
