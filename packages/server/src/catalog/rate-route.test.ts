@@ -6,8 +6,9 @@ beforeAll(async () => {
   server = await startTestApp();
 });
 afterAll(async () => {
-  expect(server.errors).toEqual([]);
+  const errors = [...server.errors];
   await server.stop();
+  if (errors.length > 0) throw new Error(`the server logged ${JSON.stringify(errors)}`);
 });
 
 const rate = (body: object) => server.call('POST', '/v1/rate', { body });
