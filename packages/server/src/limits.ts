@@ -48,6 +48,8 @@ export const LIMITS = {
   overridePricesMax: 200,
   /** Overrides with prices of their own over one card: each new version of the card is derived for each. */
   overlaysMax: 1_000,
+  /** Counters that a new budget begins with, of what its window has seen before. */
+  countedBackMax: 10_000,
   /** Custom meters of an environment: each is asked about every event. */
   metersMax: 200,
   /** Deployments of an environment: their versions are compiled into every process. */

@@ -50,6 +50,7 @@ export function amountsOf(body: HoldBody): Amounts {
   const given: Partial<Record<Measure, string>> = Object.fromEntries(amountTexts(body.amounts ?? {}));
   if (body.amount !== undefined) given.charge = toText(decimal(String(body.amount)));
   given.requests ??= '1';
+  if (given.charge !== undefined && body.currency?.startsWith('credit:') === true) given.credits ??= given.charge;
   return given;
 }
 

@@ -107,11 +107,14 @@ const METER_OF: Readonly<Partial<Record<string, Measure>>> = {
 
 function amountsOf(
   { services, catalog }: BlockContext,
-  { prepared, reverses }: Attributed,
+  { prepared, reverses, version }: Attributed,
   charge: Decimal | undefined,
 ): Partial<Record<Measure, Decimal>> {
   const amounts: Partial<Record<Measure, Decimal>> = {};
-  if (charge !== undefined) amounts.charge = charge;
+  if (charge !== undefined) {
+    amounts.charge = charge;
+    if (version?.card.currency.startsWith('credit:') === true) amounts.credits = charge;
+  }
   for (const { meter, quantity } of (reverses?.prepared ?? prepared).quantities) {
     const measure = METER_OF[meter];
     if (measure !== undefined) amounts[measure] = quantity;
