@@ -149,6 +149,7 @@ test.each<[what: string, old: unknown, wanted: unknown, changes: unknown[]]>([
     [{ key: 'a', x: 2 }, { key: 'b' }],
     [{ pointer: '/0/x', old: 1, new: 2 }],
   ],
+  ['a name that objects have', {}, { constructor: 'x' }, [{ pointer: '/constructor', new: 'x' }]],
   [
     'two that change places',
     [{ key: 'a' }, { key: 'b' }],
