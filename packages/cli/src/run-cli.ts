@@ -15,6 +15,7 @@ import { addRunCommand } from './commands/run.ts';
 import { addServerCommands } from './commands/server.ts';
 import { addPlanCommands } from './commands/plans.ts';
 import { addSubscriptionCommands } from './commands/subscriptions.ts';
+import { addUnratedCommand } from './commands/unrated.ts';
 import { addUsageCommand } from './commands/usage.ts';
 import { addPolicyCommands } from './commands/policies.ts';
 import { addTopUpCommands } from './commands/top-ups.ts';
@@ -73,6 +74,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCo
   addServerCommands(program, context);
   addImportCommand(program, context);
   addUsageCommand(program, context);
+  addUnratedCommand(program, context);
   addDataQualityCommand(program, context);
   addEventCommands(program, context);
   addRunCommand(program, context);

@@ -40,6 +40,13 @@ export const LIMITS = {
   runDepthMax: 32,
   /** Customers listed in the answer of one simulation; its totals are over all. */
   simulatedCustomersMax: 1_000,
+  /** Running totals, and distinct values of unique meters, that one simulation from events may keep in memory. */
+  simulatedTotalsMax: 1_000_000,
+  simulatedValuesMax: 2_000_000,
+  /** Simulations one process runs at a time, the others wait: each keeps a connection and a few threads. */
+  simulationsAtOnce: 2,
+  /** Longest time of one simulation: its snapshot keeps the database from tidying up behind it. */
+  simulationMs: 600_000,
   /** Runs of one answered tree, nearest the root first. */
   runTreeMax: 1_000,
   /** Body of any other request. */

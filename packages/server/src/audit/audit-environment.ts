@@ -12,6 +12,7 @@ import { type Difference, Differences } from './differences.ts';
 import { emptyExpected, type Expected } from './expected.ts';
 import { foldCharges } from './fold-charges.ts';
 import { foldRun } from './fold-runs.ts';
+import { compareUnrated, foldUnrated } from './fold-unrated.ts';
 import { foldContributions, foldUsage } from './fold-usage.ts';
 import { hasCustomer, hasRun, type Partition, partitions, ROWS_PER_PASS } from './partition.ts';
 import { type Counts, readBlocks } from './read-blocks.ts';
@@ -151,6 +152,7 @@ class Pass {
     foldUsage(this.#expected, one, counted, this.#sets);
     foldContributions(this.#expected, one, counted, this.#catalog, this.#sets);
     foldCharges(this.#expected, one, counted, this.#catalog, this.#differences);
+    foldUnrated(this.#expected, one, counted);
   }
 
   async compare(): Promise<{ accumulators: number; rollups: number }> {
@@ -160,6 +162,7 @@ class Pass {
     const rollups =
       (await compareUsage(...where, this.#differences)) +
       (await compareMeters(...where, this.#catalog, this.#differences)) +
+      (await compareUnrated(...where, this.#differences)) +
       (await compareRuns(...where, this.#differences));
     return { accumulators, rollups };
   }

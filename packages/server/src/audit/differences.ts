@@ -8,6 +8,7 @@ export type Difference = {
     | 'rating'
     | 'usage rollup'
     | 'meter rollup'
+    | 'unrated usage'
     | 'dimension set'
     | 'accumulator quantity'
     | 'accumulator charge'

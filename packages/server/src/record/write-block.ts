@@ -18,6 +18,7 @@ import { NOBODY } from './read-events.ts';
 import { rateBlock } from './rate-block.ts';
 import { RollupSums } from './rollups.ts';
 import { RunSums } from './runs.ts';
+import { type UnratedOwner, UnratedSums } from './unrated.ts';
 import type { Attributed, Reversal } from './attributed.ts';
 import type { AfterCommit, RecordServices } from './record-services.ts';
 import { valueHash } from './value-hash.ts';
@@ -85,6 +86,7 @@ class BlockSums {
   readonly #context: BlockContext;
   readonly #rollups = new RollupSums();
   readonly #runs = new RunSums();
+  readonly #unrated = new UnratedSums();
   readonly #dimensionSets = new Map<string, string>();
   readonly #customers = new Map<number, Span>();
 
@@ -134,6 +136,7 @@ class BlockSums {
     }
     this.#addContributions(prepared, customerId);
     this.#runs.add(prepared, customerId, rated.charge, currency, cost?.amount ?? null);
+    if (rated.unrated.length > 0) this.#unrated.add(ownerOf(prepared, customerId), rated.unrated);
     return { quantities: prepared.quantities, cost };
   }
 
@@ -150,6 +153,7 @@ class BlockSums {
       this.#rollups.addUsage(prepared, customerId, set.id, { charge, providerCost: cost }, -1);
     }
     this.#runs.add(prepared, customerId, rated.charge, currency ?? undefined, cost, -1);
+    this.#unrated.add(ownerOf(prepared, customerId), stored.rating.unrated, -1);
     return {
       quantities: prepared.quantities.map(({ meter, quantity }) => ({ meter, quantity: negate(quantity) })),
       cost: cost === null || recordedCost === null ? undefined : { amount: negate(cost), source: recordedCost[1] },
@@ -161,6 +165,7 @@ class BlockSums {
     const writes: Promise<unknown>[] = [];
     if (this.#dimensionSets.size > 0) writes.push(this.#writeDimensionSets());
     writes.push(...this.#rollups.write(client, environmentId));
+    if (!this.#unrated.isEmpty) writes.push(...this.#unrated.write(client, environmentId));
     if (!this.#runs.isEmpty) writes.push(this.#runs.write(client, environmentId));
     writes.push(this.#writeCustomerBlocks());
     return writes;
@@ -237,6 +242,10 @@ function insertBlock(context: BlockContext, span: Span, count: number, raw: Buff
       ratings,
     ],
   });
+}
+
+function ownerOf({ dimensions, event }: PreparedEvent, customerId: number): UnratedOwner {
+  return { customerId, model: dimensions.model, occurredAt: event.occurredAt };
 }
 
 function contributionText({ meter, value, distinct }: Contribution): readonly [string, string] {
