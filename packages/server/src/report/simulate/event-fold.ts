@@ -20,6 +20,7 @@ import { VOID_TYPE } from '../../event/event.ts';
 import { secondsBetween } from '../../record/accumulate.ts';
 import { unpackLines } from '../../record/blocks.ts';
 import { matchBucket, matchPrice } from '../../record/match-price.ts';
+import { isChargedAtClose } from '../../record/recorded-bucket.ts';
 import { isBeyondMoney, orderKey, whyAbsorbed } from '../../record/rate-group.ts';
 import { valueHash } from '../../record/value-hash.ts';
 import { BucketFold } from './bucket-fold.ts';
@@ -186,7 +187,7 @@ export class EventFold {
     }
     if (whyAbsorbed({ event }, price) !== undefined) return;
     const place = { fold, event, dimensions };
-    if (isOrdered(price, bucket)) {
+    if (isOrdered(price, bucket) && !isChargedAtClose(meter.aggregation)) {
       this.#addQuantity(place, price, bucket, toText(quantity));
       return;
     }
