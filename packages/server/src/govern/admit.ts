@@ -11,6 +11,7 @@ import { availableOf, largestOutput, type Refusal } from './fits.ts';
 import { budgetOf, type HoldOutcome } from './hold-desk.ts';
 import { amountsOf, bodyHash, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
+import type { LeasesWanted } from './lease-store.ts';
 import { amountTexts, type HoldBody } from './schemas.ts';
 
 export type Admission = {
@@ -24,6 +25,7 @@ export type Admission = {
 /** A clamp may be overtaken by others that take what was left; then it is computed again. */
 const CLAMPS_MAX = 4;
 const STALE_MAX = 5;
+const RECALLS_MAX = 2;
 
 /**
  * Sets a hold aside at every budget and wallet that applies, in one step, or refuses it.
@@ -43,6 +45,7 @@ export async function admit(
   let asked = { body, amounts: amountsOf(body) };
   let policies: (Asked & { readonly revision: bigint }) | undefined;
   let staleLeft = STALE_MAX;
+  let recallsLeft = RECALLS_MAX;
   for (let clamps = 0; ; ) {
     const catalog = await services.record.catalog(environmentId);
     if (policies?.revision !== catalog.revision) {
@@ -84,6 +87,9 @@ export async function admit(
           isClamped: asked.body !== body,
         };
       case 'refused': {
+        // Nobody is refused before what leases hold of these limits was asked back.
+        if (recallsLeft-- > 0 && (await services.leases.recall(environmentId, lacking(outcome.refusals, customer))))
+          continue;
         const fits = largestOutput(asked.body.output, outcome.refusals);
         const mayClamp = outcome.refusals.every((one) => budgetOf(prepared.budgets, one)?.spec.on_exceed === 'clamp');
         if (!mayClamp || fits === undefined || fits < 1 || clamps++ >= CLAMPS_MAX) {
@@ -93,6 +99,16 @@ export async function admit(
       }
     }
   }
+}
+
+/** What leases would have to give for the hold to fit. */
+function lacking(refusals: readonly Refusal[], customerId: number | null): LeasesWanted {
+  return {
+    counters: refusals.flatMap(({ budget, member }) =>
+      budget === undefined || member === undefined ? [] : [{ b: budget, m: member }],
+    ),
+    customerId: refusals.some(({ kind }) => kind === 'wallet') ? customerId : null,
+  };
 }
 
 /** A hold that was taken just now, as the database keeps it. */

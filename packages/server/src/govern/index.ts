@@ -5,6 +5,7 @@ import { registerHoldRoutes } from './hold-routes.ts';
 
 export { expireHolds } from './expire-holds.ts';
 export { HoldDesk } from './hold-desk.ts';
+export { Leases } from './leases.ts';
 export { type WouldAdmit, wouldAdmit } from './would-admit.ts';
 
 export function registerGovernRoutes(app: App, services: AppServices): void {
