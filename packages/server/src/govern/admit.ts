@@ -24,7 +24,8 @@ export type Admission = {
 
 /** A clamp may be overtaken by others that take what was left; then it is computed again. */
 const CLAMPS_MAX = 4;
-const STALE_MAX = 5;
+/** Each turn is another publish that came between: with so many in one request's time somebody else had better wait. */
+const STALE_MAX = 20;
 const RECALLS_MAX = 2;
 
 /**
@@ -50,10 +51,12 @@ export async function admit(
     const catalog = await services.record.catalog(environmentId);
     if (policies?.revision !== catalog.revision) {
       const found = await askPolicies(services, environmentId, catalog.revision, body, amountsOf(body));
+      if (found.refusal !== undefined) {
+        if (staleLeft-- > 0 && (await isStale(services, catalog))) continue;
+        throw found.refusal;
+      }
       policies = { ...found, revision: catalog.revision };
-      const bound = policies.maxOutputTokens;
-      if (bound !== undefined && bound < (asked.body.output?.max_tokens ?? 0))
-        asked = withOutputBound(body, amountsOf(body), bound);
+      asked = withOutputBound(body, amountsOf(body), policies.maxOutputTokens ?? Infinity);
     }
     const customer = await customerOf(services, catalog, body.customer);
     const at = services.clocks.now(environmentId);
@@ -61,16 +64,14 @@ export async function admit(
       ...{ at, hash },
       applyMax: LIMITS.budgetsApplyMax,
     });
-    if (prepared.kind !== 'ready') throw unprepared(prepared);
+    if (prepared.kind !== 'ready') {
+      if (staleLeft-- > 0 && (await isStale(services, catalog))) continue;
+      throw unprepared(prepared);
+    }
     const outcome = await services.holds.hold(environmentId, catalog.revision, prepared.request);
     switch (outcome.outcome) {
       case 'stale':
-        if (staleLeft-- === 0)
-          throw new ProblemError({
-            code: 'overloaded',
-            detail: 'the catalog changes all the time',
-            retryAfterSeconds: 1,
-          });
+        if (staleLeft-- <= 0) throw unsettledCatalog();
         services.record.rememberCatalog(await loadSnapshot(services.database.pool, environmentId));
         continue;
       case 'conflict':
@@ -130,6 +131,18 @@ function heldRow(
     created_at: formatInstant(at),
     expires_at: request.expires,
   };
+}
+
+/**
+ * Whether the catalog has changed since this snapshot; the new one is kept. Asked before a refusal that the database had no
+ * part in: what another process has published may admit it.
+ */
+async function isStale(services: AppServices, { environmentId, revision }: CatalogSnapshot): Promise<boolean> {
+  return (await services.record.currentCatalog(environmentId)).revision !== revision;
+}
+
+function unsettledCatalog(): ProblemError {
+  return new ProblemError({ code: 'overloaded', detail: 'the catalog changes all the time', retryAfterSeconds: 1 });
 }
 
 /** The customer's id; created provisionally when never seen, as an event would. */
