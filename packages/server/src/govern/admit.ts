@@ -19,6 +19,7 @@ import {
   withOutputBound,
 } from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
+import type { LeasesWanted } from './lease-store.ts';
 import { amountTexts, type HoldBody } from './schemas.ts';
 
 export type Admission = {
@@ -45,6 +46,7 @@ export type HoldBounder = (services: AppServices, catalog: CatalogSnapshot, body
 const CLAMPS_MAX = 4;
 /** Each turn is another publish that came between: with so many in one request's time somebody else had better wait. */
 const STALE_MAX = 20;
+const RECALLS_MAX = 2;
 
 /**
  * Sets a hold aside at every budget and wallet that applies, in one step, or refuses it.
@@ -71,6 +73,7 @@ export async function admit(
   let asked = full;
   let policies: (Asked & { readonly revision: bigint }) | undefined;
   let staleLeft = STALE_MAX;
+  let recallsLeft = RECALLS_MAX;
   for (let clamps = 0; ; ) {
     const catalog = await services.record.catalog(environmentId);
     if (policies?.revision !== catalog.revision) {
@@ -112,6 +115,9 @@ export async function admit(
           isClamped: asked.body !== body,
         };
       case 'refused': {
+        // Nobody is refused before what leases hold of these limits was asked back.
+        if (recallsLeft-- > 0 && (await services.leases.recall(environmentId, lacking(outcome.refusals, customer))))
+          continue;
         const fits = largestOutput(asked.body.output, outcome.refusals);
         const mayClamp = outcome.refusals.every((one) => budgetOf(prepared.budgets, one)?.spec.on_exceed === 'clamp');
         if (!mayClamp || fits === undefined || fits < 1 || clamps++ >= CLAMPS_MAX) {
@@ -121,6 +127,16 @@ export async function admit(
       }
     }
   }
+}
+
+/** What leases would have to give for the hold to fit. */
+function lacking(refusals: readonly Refusal[], customerId: number | null): LeasesWanted {
+  return {
+    counters: refusals.flatMap(({ budget, member }) =>
+      budget === undefined || member === undefined ? [] : [{ b: budget, m: member }],
+    ),
+    customerId: refusals.some(({ kind }) => kind === 'wallet') ? customerId : null,
+  };
 }
 
 /** A hold that was taken just now, as the database keeps it. */
