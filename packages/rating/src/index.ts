@@ -15,6 +15,7 @@ export type {
   Dimensions,
   EventRate,
   EventState,
+  EventsTogether,
   PeriodClose,
   PeriodShare,
   SpecError,

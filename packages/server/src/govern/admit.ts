@@ -1,16 +1,17 @@
 import { decimal, toText } from '@ergon/exact';
 import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
 import { resolveCustomers } from '../catalog/customers.ts';
+import { formatInstant } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { ProblemError } from '../http/problem.ts';
 import { LIMITS } from '../limits.ts';
 import { type Asked, askPolicies } from './ask-policies.ts';
 import type { CompiledBudget } from './compile-budget.ts';
 import { availableOf, largestOutput, type Refusal } from './fits.ts';
-import { budgetOf } from './hold-desk.ts';
-import { amountsOf, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
+import { budgetOf, type HoldOutcome } from './hold-desk.ts';
+import { amountsOf, bodyHash, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
-import type { HoldBody } from './schemas.ts';
+import { amountTexts, type HoldBody } from './schemas.ts';
 
 export type Admission = {
   readonly hold: HoldRow;
@@ -38,6 +39,8 @@ export async function admit(
 ): Promise<Admission> {
   const runs = await runPath(services.database.pool, environmentId, body.run_id, body.parent_run_id);
   const subject = subjectOf(body, keyId, runs);
+  // Of what the client sent, so that a repeat is known whatever it was clamped to.
+  const hash = bodyHash(body);
   let asked = { body, amounts: amountsOf(body) };
   let policies: (Asked & { readonly revision: bigint }) | undefined;
   let staleLeft = STALE_MAX;
@@ -55,17 +58,14 @@ export async function admit(
     const customer = await customerOf(services, catalog, body.customer);
     const at = services.clocks.now(environmentId);
     const prepared = prepareHold(asked.body, asked.amounts, customer, subject, catalog.budgets, {
-      at,
+      ...{ at, hash },
       applyMax: LIMITS.budgetsApplyMax,
     });
     if (prepared.kind !== 'ready') {
       if (staleLeft-- > 0 && (await isStale(services, catalog))) continue;
       throw unprepared(prepared);
     }
-    // The hash is that of what the client sent, so that a repeat is known whatever it was clamped to.
-    const first = prepareHold(body, amountsOf(body), customer, subject, [], { at, applyMax: 1 });
-    const hash = first.kind === 'ready' ? first.request.hash : prepared.request.hash;
-    const outcome = await services.holds.hold(environmentId, catalog.revision, { ...prepared.request, hash });
+    const outcome = await services.holds.hold(environmentId, catalog.revision, prepared.request);
     switch (outcome.outcome) {
       case 'stale':
         if (staleLeft-- <= 0) throw unsettledCatalog();
@@ -77,10 +77,9 @@ export async function admit(
           detail: `the hold ${body.id} stands for another body; holds are named once`,
         });
       case 'held':
-      case 'changed':
       case 'repeated':
         return {
-          hold: outcome.hold,
+          hold: outcome.outcome === 'held' ? heldRow(asked.body, prepared, outcome) : outcome.hold,
           flags: [...prepared.flags, ...policies.flags],
           maxOutputTokens: asked.body.output?.max_tokens,
           isClamped: asked.body !== body,
@@ -95,6 +94,27 @@ export async function admit(
       }
     }
   }
+}
+
+/** A hold that was taken just now, as the database keeps it. */
+function heldRow(
+  body: HoldBody,
+  { request, budgets }: Extract<PreparedHold, { readonly kind: 'ready' }>,
+  { isFunded, at }: Extract<HoldOutcome, { readonly outcome: 'held' }>,
+): HoldRow {
+  return {
+    id: request.id,
+    status: request.status,
+    customer: body.customer ?? null,
+    currency: request.currency,
+    amounts: Object.fromEntries(amountTexts(request.amounts)),
+    ...{ settled: null, settled_by: null, is_late: false, resolved_at: null },
+    bound: body.output?.max_tokens ?? null,
+    funded: isFunded,
+    budget_keys: budgets.map(({ key }) => key).toSorted(),
+    created_at: formatInstant(at),
+    expires_at: request.expires,
+  };
 }
 
 /**
