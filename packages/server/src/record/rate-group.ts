@@ -142,11 +142,12 @@ export class GroupRating {
     });
   }
 
-  /** A grant that got something back may pay again at once. */
+  /** A grant that got something back may pay again at once; the share of one that has ended is the customer's credit. */
   #restore(row: AccumulatorRow, shares: readonly Share[]): void {
     for (const { accountId, units } of shares) {
       const grant = row.grants.find((one) => one.accountId === accountId);
-      if (grant !== undefined) grant.available -= units;
+      if (grant === undefined || grant.hasEnded === true) continue;
+      if (grant.expiresAt === null || grant.expiresAt > this.#now) grant.available -= units;
     }
   }
 
