@@ -40,6 +40,9 @@ export const LIMITS = {
   runDepthMax: 32,
   /** Customers listed in the answer of one simulation; its totals are over all. */
   simulatedCustomersMax: 1_000,
+  /** Usage of one previewed rate card, and the single events in it. */
+  previewedUsageMax: 1_000,
+  previewedTransactionsMax: 10_000,
   /** Running totals, and distinct values of unique meters, that one simulation from events may keep in memory. */
   simulatedTotalsMax: 1_000_000,
   simulatedValuesMax: 2_000_000,
@@ -47,6 +50,12 @@ export const LIMITS = {
   simulationsAtOnce: 2,
   /** Longest time of one simulation: its snapshot keeps the database from tidying up behind it. */
   simulationMs: 600_000,
+  /** Events a re-rating reads before it commits and lets others in: some 100 ms. */
+  rerateEventsTogether: 2_000,
+  /** Events of one customer that a dry run rates at once, because it can keep nothing in between. */
+  rerateDryRunEventsMax: 20_000,
+  /** Re-ratings of an environment that wait or run. */
+  reratesOpenMax: 100,
   /** Runs of one answered tree, nearest the root first. */
   runTreeMax: 1_000,
   /** Body of any other request. */

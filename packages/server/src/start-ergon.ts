@@ -21,6 +21,7 @@ import { costSource } from './record/cost-source.ts';
 import { fillUnrated } from './record/fill-unrated.ts';
 import { GroupCommit } from './record/group-commit.ts';
 import { forgetFindings } from './quality/index.ts';
+import { rerateDue } from './rerate/index.ts';
 import { recordServices } from './record/services.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { EnvironmentClocks } from './store/environment-clock.ts';
@@ -99,7 +100,8 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   }
 }
 
-function backgroundJobs({ database, record, holds, outbound, now, clocks, logError }: AppServices): Job[] {
+function backgroundJobs(services: AppServices): Job[] {
+  const { database, record, holds, outbound, now, clocks, logError } = services;
   return [
     {
       name: 'identity generations',
@@ -117,6 +119,7 @@ function backgroundJobs({ database, record, holds, outbound, now, clocks, logErr
     },
     { name: 'late usage', everyMs: 600_000, run: () => adjustAllEnded(database, now()) },
     { name: 'entitlements', everyMs: 5_000, run: () => entitleDue(database, now()) },
+    { name: 're-rating', everyMs: 1_000, run: () => rerateDue(services) },
     { name: 'hold expiry', everyMs: 1_000, run: () => expireHolds(database, holds, now()) },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
     { name: 'watched wallets', everyMs: 1_000, run: () => watchWallets(database, now(), false) },

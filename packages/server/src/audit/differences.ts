@@ -5,6 +5,7 @@ export type Difference = {
     | 'event'
     | 'identity'
     | 'void'
+    | 'adjustment'
     | 'rating'
     | 'usage rollup'
     | 'meter rollup'

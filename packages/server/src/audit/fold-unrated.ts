@@ -1,4 +1,4 @@
-import { add, decimal, equals, negate, toText, ZERO } from '@ergon/exact';
+import { add, decimal, equals, toText, ZERO } from '@ergon/exact';
 import { plainDimension } from '../record/dimension-sets.ts';
 import type { PreparedEvent } from '../record/prepare.ts';
 import { NOBODY } from '../record/read-events.ts';
@@ -8,19 +8,17 @@ import { cursorRows } from './cursor-rows.ts';
 import type { Differences } from './differences.ts';
 import { entryOf, type Expected, type UnratedSum } from './expected.ts';
 import type { Partition } from './partition.ts';
-import type { AuditedEvent } from './resolve-voids.ts';
+import type { AuditedEvent } from './audited-event.ts';
 
-/** Adds what no price was found for; a void takes its target's out again. */
+/** Adds what of the event no price was found for, up to now. */
 export function foldUnrated(expected: Expected, one: AuditedEvent, counted: PreparedEvent): void {
-  const origin = one.target ?? one;
-  const isVoid = one.target !== undefined;
   const owner = one.rating.customer ?? NOBODY;
   const model = plainDimension(counted.dimensions.model) ?? '';
-  for (const [meter, quantity, reason] of origin.rating.unrated) {
-    const key = `${owner}|${meter}|${reason}|${model}|${minuteOf(origin.event.occurredAt)}`;
+  for (const [meter, quantity, reason] of one.unratedNow) {
+    const key = `${owner}|${meter}|${reason}|${model}|${minuteOf(one.event.occurredAt)}`;
     const sum = entryOf(expected.unrated, key, (): UnratedSum => ({ events: 0, quantity: ZERO }));
-    sum.events += isVoid ? -1 : 1;
-    sum.quantity = add(sum.quantity, isVoid ? negate(decimal(quantity)) : decimal(quantity));
+    sum.events += 1;
+    sum.quantity = add(sum.quantity, decimal(quantity));
   }
 }
 

@@ -22,6 +22,7 @@ export { putAlias } from './put-alias.ts';
 export { rateCardRequest } from './rate-card-routes.ts';
 export { standingVersions } from './standing-versions.ts';
 export { findLatest as findRateCard } from './rate-card-store.ts';
+export { requestRerate } from './request-rerate.ts';
 export { lockCatalog, raiseRevision } from './revision.ts';
 
 /** Meters, rate cards, customers, the preview of a charge, model aliases and provider prices. */

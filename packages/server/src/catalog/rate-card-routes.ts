@@ -14,9 +14,11 @@ import {
   pageOf,
   pageQuery,
 } from '../http/wire.ts';
+import { LIMITS } from '../limits.ts';
 import { beginCatalogWrite } from './catalog-write.ts';
 import { publishRateCard } from './publish-rate-card.ts';
 import { type CardVersionRow, findLatest, listLatest, listVersions } from './rate-card-store.ts';
+import { requestRerate } from './request-rerate.ts';
 
 const params = z.strictObject({ key: catalogKey });
 
@@ -24,7 +26,16 @@ export const rateCardRequest = rateCardSchema
   .extend({
     effective_from: instantInput.optional().openapi({
       description:
-        'When the version comes into force. Left out: at once, and for the first version of a card from the beginning. In the past: refused, but for the first version',
+        'When the version comes into force. Left out: at once, and for the first version of a card from the beginning. In the past: refused, but for the first version, and with `rerate`',
+    }),
+  })
+  .openapi('RateCardVersion');
+
+const publishBody = rateCardRequest
+  .extend({
+    rerate: z.boolean().default(false).openapi({
+      description:
+        'A correction: `effective_from` may be in the past, and usage since then is re-rated by adjusting entries, up to the next version or now',
     }),
   })
   .openapi('RateCardRequest');
@@ -37,6 +48,7 @@ const cardAnswer = z
     effective_from: instantOutput,
     created_at: instantOutput,
     prices: z.array(priceSchema),
+    rerate: z.string().optional().openapi({ description: 'The re-rating that publishing it has begun' }),
   })
   .openapi('RateCard');
 type CardAnswer = z.infer<typeof cardAnswer>;
@@ -125,17 +137,25 @@ function registerPublish(app: App, services: AppServices): void {
       description:
         'A new version, unless it says what the latest says. The card with the key `default` applies to every customer without another. Once this is answered, no event anywhere is rated with the version before, from `effective_from` on.',
       params,
-      body: rateCardRequest,
+      body: publishBody,
       answer: cardAnswer,
       problems: ['invalid_catalog'],
     },
     async (request) => {
-      const { effective_from: wanted, ...spec } = request.body;
+      const { effective_from: wanted, rerate, ...spec } = request.body;
       const { key } = request.params;
       const write = await beginCatalogWrite(services, request);
-      const latest = await findLatest(write.client, write.environmentId, key, spec);
+      const { client, environmentId, now } = write;
+      const latest = await findLatest(client, environmentId, key, spec);
       if (latest?.is_same === true && (wanted === undefined || isAt(latest, wanted))) return cardOf(latest);
-      return cardOf(await publishRateCard(write, { key, spec, effectiveFrom: wanted }));
+      const row = await publishRateCard(write, { key, spec, effectiveFrom: wanted, mayBePast: rerate });
+      const from = microsFromPostgres(row.effective_from);
+      if (!rerate || from >= now) return cardOf(row);
+      const id = await requestRerate(client, environmentId, {
+        ...{ from, to: now + LIMITS.futureMicrosMax + 1, at: now, requestedBy: write.actor },
+        ...{ onlyUnrated: false, isDryRun: false, isAutomatic: false },
+      });
+      return { ...cardOf(row), rerate: String(id) };
     },
   );
 }

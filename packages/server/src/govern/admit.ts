@@ -9,17 +9,9 @@ import { type Asked, askPolicies } from './ask-policies.ts';
 import type { CompiledBudget } from './compile-budget.ts';
 import { availableOf, largestOutput, type Refusal } from './fits.ts';
 import { budgetOf, type HoldOutcome } from './hold-desk.ts';
-import {
-  type Amounts,
-  amountsOf,
-  bodyHash,
-  prepareHold,
-  type PreparedHold,
-  subjectOf,
-  withOutputBound,
-} from './hold-request.ts';
+import { amountsOf, bodyHash, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
-import type { HoldBody } from './schemas.ts';
+import { amountTexts, type HoldBody } from './schemas.ts';
 
 export type Admission = {
   readonly hold: HoldRow;
@@ -104,12 +96,6 @@ export async function admit(
   }
 }
 
-function given(amounts: Amounts): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(amounts).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  );
-}
-
 /** A hold that was taken just now, as the database keeps it. */
 function heldRow(
   body: HoldBody,
@@ -121,7 +107,7 @@ function heldRow(
     status: request.status,
     customer: body.customer ?? null,
     currency: request.currency,
-    amounts: given(request.amounts),
+    amounts: Object.fromEntries(amountTexts(request.amounts)),
     ...{ settled: null, settled_by: null, is_late: false, resolved_at: null },
     bound: body.output?.max_tokens ?? null,
     funded: isFunded,

@@ -12,6 +12,7 @@ import { registerLedgerRoutes } from '../ledger/index.ts';
 import { registerPoliciesRoutes } from '../policies/index.ts';
 import { registerQualityRoutes } from '../quality/index.ts';
 import { registerReportRoutes } from '../report/index.ts';
+import { registerRerating } from '../rerate/index.ts';
 import { registerAccessRoutes } from './access/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
 import type { AppEnv, AppServices } from './context.ts';
@@ -57,6 +58,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerComputeRoutes(app, services);
   registerEstimateRoute(app, services);
   registerReportRoutes(app, services);
+  registerRerating(app, services);
   registerQualityRoutes(app, services);
   registerPoliciesRoutes(app, services);
   registerHandoffRoutes(app, services);

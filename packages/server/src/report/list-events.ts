@@ -28,6 +28,7 @@ export type EventFilter = {
 /** A recorded event, read no further than a list needs. */
 export type ListedEvent = {
   readonly text: string;
+  readonly type: string;
   readonly source: string;
   readonly id: string;
   readonly rating: EventRating;
@@ -163,7 +164,7 @@ function* matching(
     const occurredAt = parseInstant(body.time ?? '') ?? rating.filledTime ?? receivedAt;
     if (filter.from !== undefined && occurredAt < filter.from) continue;
     if (filter.to !== undefined && occurredAt >= filter.to) continue;
-    yield { text, source: body.source, id: body.id, rating, blockId: row.id, position, receivedAt };
+    yield { text, type: body.type, source: body.source, id: body.id, rating, blockId: row.id, position, receivedAt };
   }
 }
 

@@ -15,6 +15,9 @@ import {
   pageOf,
   pageQuery,
 } from '../../http/wire.ts';
+import { adjustedEvent, isAdjusting } from '../../record/adjusting-event.ts';
+import { findStoredEvent } from '../../record/read-events.ts';
+import { latestRecords } from '../../record/standing.ts';
 import { MINUTE_MICROS } from '../../record/rollups.ts';
 import type { Queryable } from '../../store/database.ts';
 import { customerNames, eventBody, voidedOf } from '../describe-event.ts';
@@ -142,22 +145,45 @@ function groupOf(row: UnratedGroupRow): z.infer<typeof groupAnswer> {
   };
 }
 
+/** Lists each event once, as it is unrated now: its latest rating is the one that counts, be it its own or an adjusting record. */
 async function describe(
   db: Queryable,
   environmentId: number,
   listed: readonly ListedEvent[],
 ): Promise<z.infer<typeof eventAnswer>[]> {
   if (listed.length === 0) return [];
-  const identities = listed.map(({ source, id }) => eventIdentity(environmentId, source, id));
-  const voided = await voidedOf(db, environmentId, identities);
   const customers = listed.flatMap(({ rating }) => rating.customer ?? []);
-  const names = await customerNames(db, environmentId, customers);
-  return listed
-    .filter((_, index) => !voided.has(identities[index] ?? ''))
-    .map(({ text, rating, receivedAt }) => ({
-      event: storedJson(text),
-      received_at: formatInstant(receivedAt),
-      customer: (rating.customer === null ? undefined : names.get(rating.customer)) ?? null,
-      unrated: rating.unrated.map(([meter, quantity, reason]) => ({ meter, quantity, reason })),
-    }));
+  const [names, latest] = await Promise.all([
+    customerNames(db, environmentId, customers),
+    latestRatings(db, environmentId, listed),
+  ]);
+  return latest.map(({ text, rating, receivedAt }) => ({
+    event: storedJson(text),
+    received_at: formatInstant(receivedAt),
+    customer: (rating.customer === null ? undefined : names.get(rating.customer)) ?? null,
+    unrated: rating.unrated.map(([meter, quantity, reason]) => ({ meter, quantity, reason })),
+  }));
+}
+
+/** Those of the events that are not voided and were not rated since; of an adjusting record its event, where that rating stands. */
+async function latestRatings(
+  db: Queryable,
+  environmentId: number,
+  listed: readonly ListedEvent[],
+): Promise<Pick<ListedEvent, 'text' | 'rating' | 'receivedAt'>[]> {
+  const named = listed.map((one) => {
+    const { source, id } = isAdjusting(one) ? adjustedEvent(JSON.parse(one.text)) : one;
+    return { one, target: eventIdentity(environmentId, source, id) };
+  });
+  const identities = named.map(({ target }) => target);
+  const voided = await voidedOf(db, environmentId, identities);
+  const latest = await latestRecords(db, environmentId, identities);
+  const found: Pick<ListedEvent, 'text' | 'rating' | 'receivedAt'>[] = [];
+  for (const { one, target } of named) {
+    const own = eventIdentity(environmentId, one.source, one.id);
+    if (voided.has(target) || (latest.get(target) ?? target) !== own) continue;
+    const stored = own === target ? undefined : await findStoredEvent(db, environmentId, target);
+    found.push(stored === undefined ? one : { ...one, text: stored.event.canonical.toString('utf8') });
+  }
+  return found;
 }

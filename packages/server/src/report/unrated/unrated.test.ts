@@ -24,6 +24,7 @@ beforeAll(async () => {
   ]);
   await tenant.put('/v1/rate_cards/default', {
     currency: 'USD',
+    effective_from: '2026-11-20T00:00:00Z',
     prices: [
       { meter: 'output_tokens', charge_model: perUnit('0.01') },
       { meter: 'input_tokens', match: { model: 'gpt-5' }, charge_model: perUnit('0.02') },
