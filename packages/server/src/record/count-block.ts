@@ -66,6 +66,8 @@ function spendingOf(context: BlockContext, one: Attributed, { rated, hold, runs,
     amounts: { ...amountsOf(context, one, charge), ...meteredBy(meters, counted) },
     at: isBackfill ? event.occurredAt : received,
     sign,
+    voided:
+      reverses === undefined ? undefined : { occurredAt: event.occurredAt, receivedAt: reverses.stored.receivedAt },
     hold,
     source: event.source,
     eventId: event.id,
