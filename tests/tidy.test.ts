@@ -8,7 +8,7 @@ import { importsOf, repositoryFiles, root, withoutComments } from './support/sou
 const PURE = ['exact', 'usage', 'compute', 'rating', 'delivery'];
 const DOORS = ['client', 'cli', 'dashboard'];
 const GROUP: Readonly<Record<string, number>> = {
-  ...{ capture: 3, gateway: 3, billing: 3, handoff: 3, report: 3, audit: 3, rerate: 3 },
+  ...{ capture: 3, gateway: 3, billing: 3, handoff: 3, report: 3, audit: 3, rerate: 3, 'catalog-file': 3 },
   ...{
     record: 2,
     identity: 2,

@@ -420,4 +420,24 @@ test('a month of real usage under a card that is not published', async () => {
   );
   expect(code).toBe(EXIT_CODE.ok);
   expect(out).toMatch(/simulated +[\d.]+ +6\.00 +[\d.]+/);
+
+  // A fixed fee for each: the events are read one by one, and a terminal shows how far it is.
+  const fee = write(
+    'fee.json',
+    JSON.stringify({
+      currency: 'USD',
+      prices: [{ meter: 'requests', charge_model: { type: 'percentage', rate: '0.1', fixed_amount: '2' } }],
+    }),
+  );
+  const { PassThrough } = await import('node:stream');
+  const terminal = Object.assign(new PassThrough(), { isTTY: true, columns: 100 });
+  let drawn = '';
+  terminal.on('data', (chunk: Buffer) => {
+    drawn += chunk.toString();
+  });
+  const arguments_ = ['rate-card', 'simulate', 'default', '--card', fee, '--month', NOW.slice(0, 7)];
+  const single = await ergon.runWith({ terminal }, ...arguments_, '--customer', 'simulated');
+  expect(single.out).toMatch(/simulated +[\d.]+ +2\.10 +[\d.]+/);
+  expect(single.out).toContain('from 1 event: requests prices each event by itself');
+  expect(drawn).toMatch(/ 0 of [\d,]+ events/);
 });

@@ -1,7 +1,7 @@
 import { decimal, toText } from '@ergon/exact';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { compileRateCard } from './compile-rate-card.ts';
+import { compileRateCard, overlayPrices } from './compile-rate-card.ts';
 import type { CompiledRateCard } from './contract.ts';
 import { rateCardSchema } from './rate-card-schema.ts';
 
@@ -54,6 +54,64 @@ describe('which price wins', () => {
   it('stays right when hostile values fill its memory', () => {
     for (let index = 0; index < 25_000; index++) choices.priceFor('requests', { model: `x${index}`, region: 'eu' });
     expect(choices.priceFor('requests', { model: 'gpt-5', region: 'eu' })?.key).toBe('gpt-5-eu');
+  });
+});
+
+describe("a customer's own prices over a card", () => {
+  const base = rateCardSchema.parse({
+    currency: 'USD',
+    prices: [
+      { meter: 'input_tokens', charge_model: per('1') },
+      { meter: 'cache_read_tokens', match: { model: 'gpt*' }, charge_model: per('2') },
+      { key: 'out', meter: 'output_tokens', match: { model: 'gpt-5', region: 'eu' }, charge_model: per('3') },
+      { meter: 'output_tokens', charge_model: per('4') },
+    ],
+  });
+  const overlaid = (...prices: object[]) =>
+    card(...overlayPrices(base, rateCardSchema.parse({ currency: 'USD', prices }).prices).prices);
+  const unitOf = (priced: CompiledRateCard, meter: string, dimensions: Record<string, string>): string | undefined => {
+    const bucket = priced.priceFor(meter, dimensions)?.bucket(dimensions);
+    return bucket && toText(bucket.rate.total(decimal(1)));
+  };
+  const own = overlaid(
+    { meter: 'output_tokens', charge_model: per('10') },
+    { meter: 'output_tokens', match: { model: 'gpt-5' }, charge_model: per('11') },
+    { meter: 'input_tokens', match: { region: 'eu' }, charge_model: per('12') },
+  );
+  it.each([
+    ['less exact than the card, and wins', 'output_tokens', { model: 'gpt-5', region: 'eu' }, '11'],
+    ['replaces the price of its meter and match', 'output_tokens', { model: 'llama' }, '10'],
+    ['does not match: the card', 'input_tokens', { region: 'us' }, '1'],
+    ['matches', 'input_tokens', { region: 'eu' }, '12'],
+    [
+      "the card's price of the class before another class's own price",
+      'cache_read_tokens',
+      { model: 'gpt-5', region: 'eu' },
+      '2',
+    ],
+    [
+      'falls back to the own price where the class has none',
+      'cache_read_tokens',
+      { model: 'llama', region: 'eu' },
+      '12',
+    ],
+  ])('%s', (_, meter, dimensions, unit) => {
+    expect(unitOf(own, meter, dimensions as Record<string, string>)).toBe(unit);
+  });
+
+  it('replaces a price by its key, whatever that matched', () => {
+    const keyed = overlaid({ key: 'out', meter: 'output_tokens', match: { model: 'x' }, charge_model: per('9') });
+    expect(unitOf(keyed, 'output_tokens', { model: 'gpt-5', region: 'eu' })).toBe('4');
+    expect(unitOf(keyed, 'output_tokens', { model: 'x' })).toBe('9');
+  });
+
+  it('ties only among themselves', () => {
+    const two = [
+      { key: 'a', meter: 'requests', match: { model: 'a*' }, charge_model: per('1') },
+      { key: 'b', meter: 'requests', match: { agent: 'b*' }, charge_model: per('2') },
+    ];
+    expect(faults(...two)).toHaveLength(1);
+    expect(faults({ ...two[0], takes_precedence: true }, two[1] ?? {})).toEqual([]);
   });
 });
 

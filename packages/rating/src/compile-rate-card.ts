@@ -10,7 +10,12 @@ import { schemaErrors, specError } from './spec-error.ts';
 import { FALLBACK_METERS, TOKEN_METERS, TOTAL_TOKENS_METER } from './token-meters.ts';
 import { toDecimal } from './wire-decimal.ts';
 
-type Entry = { readonly index: number; readonly price: CompiledPrice; readonly match: Match };
+type Entry = {
+  readonly index: number;
+  readonly price: CompiledPrice;
+  readonly match: Match;
+  readonly isFirst: boolean;
+};
 
 /**
  * Checks a rate card document and makes it ready to rate. Every rule of DESIGN section 9 that a publish enforces is
@@ -57,7 +62,7 @@ function compilePrice(spec: PriceSpec, index: number, errors: SpecError[]): Entr
   }
   const model = compiled.value;
   const price: CompiledPrice = {
-    key: spec.key ?? (match.key === '' ? spec.meter : `${spec.meter}{${match.key}}`),
+    key: keyOf(spec, match),
     meter: spec.meter,
     timing: model.timing,
     isFree: spec.charge_model.type === 'free',
@@ -67,7 +72,28 @@ function compilePrice(spec: PriceSpec, index: number, errors: SpecError[]): Entr
     bucket: model.bucket,
     close: (period) => closePeriod(model, period),
   };
-  return { index, price, match };
+  return { index, price, match, isFirst: spec.takes_precedence === true };
+}
+
+/** A price's own key, else one made of its meter and match. */
+function keyOf(spec: PriceSpec, match: Match): string {
+  return spec.key ?? (match.key === '' ? spec.meter : `${spec.meter}{${match.key}}`);
+}
+
+/**
+ * A card with single prices of a customer's own laid over it: each replaces the price of its key, or of its meter and match, and takes
+ * precedence over every other price of its meter. Not checked: {@link compileRateCard} does that.
+ */
+export function overlayPrices(card: RateCardSpec, prices: readonly PriceSpec[]): RateCardSpec {
+  const names = new Set(prices.flatMap(namesOf));
+  const kept = card.prices.filter((price) => !namesOf(price).some((name) => names.has(name)));
+  return { ...card, prices: [...prices.map((price): PriceSpec => ({ ...price, takes_precedence: true })), ...kept] };
+}
+
+/** The key, and the meter with its match: what makes two prices the same one. */
+function namesOf(spec: PriceSpec): string[] {
+  const match = compileMatch(spec.match ?? {});
+  return 'faulty' in match ? [] : [`key ${keyOf(spec, match)}`, `match ${spec.meter}{${match.key}}`];
 }
 
 function checkCellCount(spec: RateCardSpec, errors: SpecError[]): void {
@@ -104,7 +130,7 @@ function checkKeys(entries: readonly Entry[], errors: SpecError[]): void {
 }
 
 function checkTies(entries: readonly Entry[], errors: SpecError[]): void {
-  for (const group of Map.groupBy(entries, (entry) => entry.price.meter).values()) {
+  for (const group of Map.groupBy(entries, ({ price, isFirst }) => `${isFirst} ${price.meter}`).values()) {
     for (const [a, b] of findTies(group.map((entry) => entry.match))) {
       const [first, second] = [group[a], group[b]];
       if (first === undefined || second === undefined) continue;
@@ -121,7 +147,9 @@ function priceChoice(entries: readonly Entry[]): CompiledRateCard['priceFor'] {
   const choices = new Map<string, (dimensions: Dimensions) => CompiledPrice | undefined>();
   for (const meter of meters) {
     const candidates = [meter, FALLBACK_METERS.get(meter)].map((name) =>
-      (name === undefined ? [] : (byMeter.get(name) ?? [])).toSorted((a, b) => compareRank(a.match, b.match)),
+      (name === undefined ? [] : (byMeter.get(name) ?? [])).toSorted(
+        (a, b) => Number(b.isFirst) - Number(a.isFirst) || compareRank(a.match, b.match),
+      ),
     );
     const names = new Set(candidates.flat().flatMap(({ match }) => [...match.exact.keys(), ...match.prefixes.keys()]));
     const choose = (dimensions: Dimensions): CompiledPrice | undefined => {

@@ -51,6 +51,16 @@ export type EventState = {
 export interface EventRate {
   /** The charge of the next event, and the state after it. The caller stores the state; nothing is kept here. */
   next(state: EventState, quantity: Decimal): { readonly charge: Charge; readonly state: EventState };
+  /** For events whose order decides nothing; absent where it does (an allowance of the first so many events). */
+  readonly together?: EventsTogether;
+}
+
+/** The price of many events at once: their list prices are summed in any order, and the sum is charged. */
+export interface EventsTogether {
+  /** List price of one event, before discount, commitment and maximum: what it adds to {@link EventState.amount}. */
+  listed(quantity: Decimal): Decimal;
+  /** What all events cost that add up to a state: the sum of their charges by {@link EventRate.next}. */
+  total(state: EventState): Decimal;
 }
 
 /**

@@ -24,16 +24,29 @@ import { toDecimal, type WireDecimal } from './wire-decimal.ts';
 export const FIRST_EVENT: EventState = { events: 0n, quantity: ZERO, amount: ZERO };
 
 /** Lines of one event's list price, before discount, commitment and maximum. */
-type EventLines = (state: EventState, quantity: Decimal) => readonly ChargeLine[];
+type LinesOf = (state: EventState, quantity: Decimal) => readonly ChargeLine[];
+
+type EventLines = {
+  readonly of: LinesOf;
+  /** Whether an event's price depends on the events before it. */
+  readonly isOrdered: boolean;
+};
 
 /** The price of single events for the models that need it; `undefined` for those that a running quantity decides. */
 export function eventLines(spec: UsageModelSpec): EventLines | undefined {
   if (spec.type === 'cost_plus' && spec.markup_amount !== undefined) {
     const factor = add(ONE, optional(spec.markup) ?? ZERO);
     const fixed = toDecimal(spec.markup_amount);
-    return (_state, quantity) => [unitLine(quantity, factor), ...fixedLine(quantity, fixed)];
+    return {
+      isOrdered: false,
+      of: (_state, quantity) => [unitLine(quantity, factor), ...fixedLine(quantity, fixed)],
+    };
   }
-  return spec.type === 'percentage' && isPerEvent(spec) ? percentageLines(spec) : undefined;
+  if (spec.type !== 'percentage' || !isPerEvent(spec)) return undefined;
+  return {
+    isOrdered: spec.free_events !== undefined || spec.free_units !== undefined,
+    of: percentageLines(spec),
+  };
 }
 
 type PercentageSpec = Extract<UsageModelSpec, { readonly type: 'percentage' }>;
@@ -43,7 +56,7 @@ function isPerEvent(spec: PercentageSpec): boolean {
   return [fixed, events, least, most].some((member) => member !== undefined);
 }
 
-function percentageLines(spec: PercentageSpec): EventLines {
+function percentageLines(spec: PercentageSpec): LinesOf {
   const rate = toDecimal(spec.rate);
   const fixed = optional(spec.fixed_amount) ?? ZERO;
   const [least, most] = [optional(spec.transaction_minimum), optional(spec.transaction_maximum)];
@@ -88,8 +101,8 @@ function freePart(spec: PercentageSpec): (state: EventState, quantity: Decimal) 
 export function eventRate(lines: EventLines, steps: readonly AmountStep[]): EventRate {
   return {
     next: (state, quantity) => {
-      const own = lines(state, quantity);
-      const listed = settledLines(own, roundAmount(sum(own.map((line) => line.amount))));
+      const own = lines.of(state, quantity);
+      const listed = settledLines(own, listedAmount(own));
       const reached = add(state.amount, listed.amount);
       const charged = subtract(roundAmount(applySteps(steps, reached)), roundAmount(applySteps(steps, state.amount)));
       return {
@@ -97,7 +110,17 @@ export function eventRate(lines: EventLines, steps: readonly AmountStep[]): Even
         state: { events: state.events + 1n, quantity: add(state.quantity, quantity), amount: reached },
       };
     },
+    ...(!lines.isOrdered && {
+      together: {
+        listed: (quantity: Decimal) => listedAmount(lines.of(FIRST_EVENT, quantity)),
+        total: ({ amount }: EventState) => roundAmount(applySteps(steps, amount)),
+      },
+    }),
   };
+}
+
+function listedAmount(lines: readonly ChargeLine[]): Decimal {
+  return roundAmount(sum(lines.map((line) => line.amount)));
 }
 
 /** A running total's rate offered event by event, so that one price may hold models of both kinds. */
@@ -111,6 +134,7 @@ export function perEvent(rate: CumulativeRate): EventRate {
         state: { events: state.events + 1n, quantity: reached, amount: add(state.amount, charge.amount) },
       };
     },
+    together: { listed: () => ZERO, total: ({ quantity }) => rate.marginal(ZERO, quantity) },
   };
 }
 

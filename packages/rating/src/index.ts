@@ -1,6 +1,6 @@
 export { chargeFor, chargeRequestSchema } from './charge-for.ts';
 export { chargeModelSchema } from './charge-model-schema.ts';
-export { compileRateCard } from './compile-rate-card.ts';
+export { compileRateCard, overlayPrices } from './compile-rate-card.ts';
 export { LOCAL_TIME_DIMENSION, PROMPT_TOKENS_DIMENSION } from './compiled-model.ts';
 export type {
   Bucket,
@@ -15,6 +15,7 @@ export type {
   Dimensions,
   EventRate,
   EventState,
+  EventsTogether,
   PeriodClose,
   PeriodShare,
   SpecError,
@@ -24,5 +25,5 @@ export { FIRST_EVENT } from './event-rate.ts';
 export { promptTokens } from './prompt-tokens.ts';
 export { daysBetween, type PriceChange, prorate, prorateChange, prorateParts } from './prorate.ts';
 export { chargeProratedGraduated, type ProratedChange } from './prorated-graduated.ts';
-export { priceSchema, rateCardSchema } from './rate-card-schema.ts';
+export { type PriceSpec, priceSchema, rateCardSchema } from './rate-card-schema.ts';
 export { type LevelChange, weightedSum } from './weighted-sum.ts';

@@ -221,6 +221,20 @@ describe.each(Object.entries(eventModels))('%s by event', (_name, documents) => 
       }),
     );
   });
+
+  it('events priced together, in any order, cost what they cost one after another', () => {
+    const signed = fc.tuple(increase, fc.boolean()).map(([value, isBack]) => (isBack ? negate(value) : value));
+    fc.assert(
+      fc.property(documents, fc.array(signed, { maxLength: 8 }), (document, events) => {
+        const model = compile(document);
+        const together = model?.bucket({})?.perEvent?.together;
+        fc.pre(model !== undefined && together !== undefined);
+        const amount = sum(events.toReversed().map((value) => together.listed(value)));
+        const total = together.total({ events: BigInt(events.length), quantity: sum(events), amount });
+        expect(toText(total)).toBe(toText(rateAll(model, events, FIRST_EVENT).charged));
+      }),
+    );
+  });
 });
 
 it('graduated and volume agree where there is one tier', () => {

@@ -16,6 +16,10 @@ export const priceSchema = z.strictObject({
   meter: nameSchema,
   match: matchSchema.optional(),
   charge_model: chargeModelSchema,
+  takes_precedence: z
+    .literal(true)
+    .optional()
+    .describe("Wins over the meter's prices that do not say so, however exact their match"),
   failed_calls: payer.optional().describe('Who pays for a final call that failed; default bill'),
   retries: payer.optional().describe('Who pays for an attempt that was not final; default bill'),
 });

@@ -46,10 +46,23 @@ export const LIMITS = {
   rerateDryRunEventsMax: 20_000,
   /** Re-ratings of an environment that wait or run. */
   reratesOpenMax: 100,
+  /** Running totals, and distinct values of unique meters, that one simulation from events may keep in memory. */
+  simulatedTotalsMax: 1_000_000,
+  simulatedValuesMax: 2_000_000,
+  /** Simulations one process runs at a time, the others wait: each keeps a connection and a few threads. */
+  simulationsAtOnce: 2,
+  /** Longest time of one simulation: its snapshot keeps the database from tidying up behind it. */
+  simulationMs: 600_000,
   /** Runs of one answered tree, nearest the root first. */
   runTreeMax: 1_000,
   /** Body of any other request. */
   smallBodyBytesMax: 1024 * 1024,
+  /** Prices of its own that one override lays over a card. */
+  overridePricesMax: 200,
+  /** Overrides with prices of their own over one card: each new version of the card is derived for each. */
+  overlaysMax: 1_000,
+  /** Counters that a new budget begins with, of what its window has seen before. */
+  countedBackMax: 10_000,
   /** Custom meters of an environment: each is asked about every event. */
   metersMax: 200,
   /** Deployments of an environment: their versions are compiled into every process. */
@@ -77,6 +90,14 @@ export const LIMITS = {
   /** Model aliases of an environment, and versions of its own provider prices: all are in memory beside the catalog. */
   modelAliasesMax: 1_000,
   priceOverrideVersionsMax: 5_000,
+  /** A catalog file: bytes, entries, versions of one entry. It is written under the lock that ingest waits for. */
+  catalogBytesMax: 4 * 1024 * 1024,
+  catalogEntriesMax: 2_000,
+  catalogVersionsMax: 100,
+  /** Keys of one kind that a catalog file is compared with, so that what it lacks can be told. */
+  catalogKeysMax: 10_000,
+  /** Problems of a catalog file in one answer. */
+  catalogProblemsMax: 100,
   /** Budgets of an environment, and how many of them may apply to one request (DESIGN section 9). */
   budgetsMax: 5_000,
   budgetsApplyMax: 64,

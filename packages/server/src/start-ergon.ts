@@ -12,6 +12,7 @@ import { serverMetrics } from './http/metrics.ts';
 import { expireHolds, HoldDesk } from './govern/index.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
+import { machineClock } from './machine-clock.ts';
 import { expireGrants, watchWallets } from './ledger/index.ts';
 import { adjustAllEnded, advanceDue, entitleDue } from './billing/index.ts';
 import { addressGuard, createOutbound } from './outbound/index.ts';
@@ -71,7 +72,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   try {
     const [prices] = await Promise.all([loadProviderPrices(), prepareDatabase(database)]);
     const newAdminKey = await ensureAdminKey(database, config.dataDir, config.apiKey);
-    const services = wire(config, database, prices, options.now ?? systemMicros, log);
+    const services = wire(config, database, prices, options.now ?? machineClock(), log);
     await services.clocks.refresh(database.pool);
     const app = createApp(services);
     const jobs = startJobs(backgroundJobs(services), (name, error) =>
@@ -194,10 +195,6 @@ async function readiness(database: Database): Promise<{ ready: boolean; reason?:
       reason: `the database does not answer: ${error instanceof Error ? error.message : 'unknown'}`,
     };
   }
-}
-
-function systemMicros(): number {
-  return Math.floor((performance.timeOrigin + performance.now()) * 1000);
 }
 
 async function listen(fetch: (request: Request) => Response | Promise<Response>, config: ErgonConfig): Promise<Server> {

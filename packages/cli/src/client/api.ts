@@ -26,10 +26,11 @@ import type {
   SourceComparison,
   UsageReport,
 } from './wire.ts';
-import type { Simulation } from './wire-simulation.ts';
+import { type SimulateCall, simulateCall } from './simulate-call.ts';
 import type { Grant, LedgerEntry, Wallet } from './wallet-wire.ts';
 import type { Entitlement, Plan, Subscription, SubscriptionLine, SubscriptionPeriod } from './wire-subscriptions.ts';
 import { type RerateApi, rerateApi } from './rerate-api.ts';
+import { type CatalogApi, catalogApi } from './catalog-api.ts';
 import { type WatchApi, watchApi } from './watch-api.ts';
 
 /** One page of events as it goes over the wire. */
@@ -37,6 +38,7 @@ export type IngestBody = { readonly bytes: Uint8Array<ArrayBuffer>; readonly enc
 
 /** The routes the command line uses, by name. Shapes: `wire.ts`. */
 export type Api = RerateApi &
+  CatalogApi &
   WatchApi & {
     readonly ingest: (body: IngestBody) => Promise<IngestReport>;
     readonly lookupEvent: (source: string, id: string) => Promise<EventExplanation>;
@@ -71,7 +73,7 @@ export type Api = RerateApi &
     readonly listRateCards: () => Promise<Page<RateCard>>;
     readonly getRateCard: (key: string) => Promise<RateCard>;
     readonly putRateCard: (key: string, card: unknown) => Promise<RateCard>;
-    readonly simulate: (key: string, question: unknown) => Promise<Simulation>;
+    readonly simulate: SimulateCall;
     readonly listPlans: (query: Query) => Promise<Page<Plan>>;
     readonly getPlan: (key: string) => Promise<Plan>;
     readonly putPlan: (key: string, plan: unknown) => Promise<Plan>;
@@ -109,6 +111,7 @@ export function createApi(client: Client): Api {
     ...watchApi(call, async (path) => {
       await client.request('DELETE', path, { retry: RETRY_INTERACTIVE });
     }),
+    ...catalogApi(call, client.baseUrl),
     ingest: async (body) => ingest(client, body),
     lookupEvent: (source, id) => call('GET', '/v1/events/lookup', { query: { source, id } }),
     listEvents: (query) => call('GET', '/v1/events', { query }),
@@ -117,19 +120,7 @@ export function createApi(client: Client): Api {
     listCustomers: (query) => call('GET', '/v1/customers', { query }),
     listDataQuality: (customer, query) => call('GET', `/v1/customers/${seg(customer)}/data_quality`, { query }),
     compareSources: (customer, query) => call('GET', `/v1/customers/${seg(customer)}/data_quality/sources`, { query }),
-    lookUpPrice: (query) => call('GET', '/v1/provider_prices', { query }),
-    getPriceTable: () => call('GET', '/v1/provider_price_table', {}),
-    listPriceDisagreements: (query) => call('GET', '/v1/provider_price_table/disagreements', { query }),
-    listPriceOverrides: (query) => call('GET', '/v1/provider_price_overrides', { query }),
-    putPriceOverride: (key, price) => call('PUT', `/v1/provider_price_overrides/${seg(key)}`, { json: price }),
-    deletePriceOverride: async (key) => {
-      await client.request('DELETE', `/v1/provider_price_overrides/${seg(key)}`, { retry: RETRY_INTERACTIVE });
-    },
-    listReportedModels: (query) => call('GET', '/v1/reported_models', { query }),
-    putModelAlias: (reported, model) => call('PUT', `/v1/model_aliases/${seg(reported)}`, { json: { model } }),
-    deleteModelAlias: async (reported) => {
-      await client.request('DELETE', `/v1/model_aliases/${seg(reported)}`, { retry: RETRY_INTERACTIVE });
-    },
+    ...modelCalls(client, call),
     listWallets: (customer) => call('GET', `/v1/customers/${seg(customer)}/wallets`, {}),
     getWallet: (customer, wallet) => call('GET', walletPath(customer, wallet), {}),
     createGrant: (customer, wallet, grant, idempotencyKey) =>
@@ -152,7 +143,7 @@ export function createApi(client: Client): Api {
     listRateCards: () => call('GET', '/v1/rate_cards', WHOLE_LIST),
     getRateCard: (key) => call('GET', `/v1/rate_cards/${seg(key)}`, {}),
     putRateCard: (key, card) => call('PUT', `/v1/rate_cards/${seg(key)}`, { json: card }),
-    simulate: (key, question) => call('POST', `/v1/rate_cards/${seg(key)}/simulate`, { json: question }),
+    simulate: simulateCall(client),
     ...subscriptionCalls(call),
     listKeys: () => call('GET', '/v1/keys', WHOLE_LIST),
     createKey: (key) => call('POST', '/v1/keys', { json: key }),
@@ -192,6 +183,39 @@ type SubscriptionCalls = Pick<
   | 'listLines'
   | 'getEntitlement'
 >;
+
+type ModelCalls = Pick<
+  Api,
+  | 'lookUpPrice'
+  | 'getPriceTable'
+  | 'listPriceDisagreements'
+  | 'listPriceOverrides'
+  | 'putPriceOverride'
+  | 'deletePriceOverride'
+  | 'listReportedModels'
+  | 'putModelAlias'
+  | 'deleteModelAlias'
+>;
+
+/** Provider prices, and what models' names stand for. */
+function modelCalls(client: Client, call: ReturnType<typeof caller>): ModelCalls {
+  const seg = encodeURIComponent;
+  return {
+    lookUpPrice: (query) => call('GET', '/v1/provider_prices', { query }),
+    getPriceTable: () => call('GET', '/v1/provider_price_table', {}),
+    listPriceDisagreements: (query) => call('GET', '/v1/provider_price_table/disagreements', { query }),
+    listPriceOverrides: (query) => call('GET', '/v1/provider_price_overrides', { query }),
+    putPriceOverride: (key, price) => call('PUT', `/v1/provider_price_overrides/${seg(key)}`, { json: price }),
+    deletePriceOverride: async (key) => {
+      await client.request('DELETE', `/v1/provider_price_overrides/${seg(key)}`, { retry: RETRY_INTERACTIVE });
+    },
+    listReportedModels: (query) => call('GET', '/v1/reported_models', { query }),
+    putModelAlias: (reported, model) => call('PUT', `/v1/model_aliases/${seg(reported)}`, { json: { model } }),
+    deleteModelAlias: async (reported) => {
+      await client.request('DELETE', `/v1/model_aliases/${seg(reported)}`, { retry: RETRY_INTERACTIVE });
+    },
+  };
+}
 
 function subscriptionCalls(call: ReturnType<typeof caller>): SubscriptionCalls {
   const seg = encodeURIComponent;

@@ -39,6 +39,8 @@ export type RequestOptions = {
   readonly timeoutMs?: number;
   /** True where the answer is worth waiting for although the person has interrupted: it says what was recorded. */
   readonly isFinishedOnInterrupt?: boolean;
+  /** Told of each line of an answer as it comes. */
+  readonly onLine?: (line: string) => void;
 };
 
 /** A typed door to the HTTP API. Every call is repeated as its policy says; all of them are safe to repeat. */
@@ -88,7 +90,7 @@ async function tryOnce(client: ClientOptions, method: string, url: URL, options:
     const response = await client.fetch(request);
     status = response.status;
     retryAfter = response.headers.get('retry-after');
-    text = await response.text();
+    text = options.onLine === undefined ? await response.text() : await readLines(response, options.onLine);
   } catch (error) {
     client.signal.throwIfAborted();
     return { kind: 'retry', error: new UnreachableError(client.baseUrl, networkReason(error)), askedMs: undefined };
@@ -97,6 +99,21 @@ async function tryOnce(client: ClientOptions, method: string, url: URL, options:
   const error = new ProblemError(parseProblem(status, text));
   if (!isRetryableStatus(status)) return { kind: 'final', error };
   return { kind: 'retry', error, askedMs: retryAfterMs(retryAfter, client.nowMs()) };
+}
+
+/** The whole text, its lines told of on the way. */
+async function readLines(response: Response, onLine: (line: string) => void): Promise<string> {
+  if (response.body === null) return '';
+  let text = '';
+  let told = 0;
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    for (let end = text.indexOf('\n', told); end !== -1; end = text.indexOf('\n', told)) {
+      onLine(text.slice(told, end));
+      told = end + 1;
+    }
+  }
+  return text;
 }
 
 function requestHeaders(client: ClientOptions, options: RequestOptions): Record<string, string> {

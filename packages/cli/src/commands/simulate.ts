@@ -6,6 +6,7 @@ import { amount, plural, withGroups } from '../print/number.ts';
 import { createStyle } from '../print/style.ts';
 import { printTable } from '../print/table.ts';
 import { readJsonInput } from './read-json-input.ts';
+import { showProgress } from './simulate-progress.ts';
 
 type SimulateFlags = { readonly month?: string; readonly customer?: string; readonly card?: string };
 
@@ -36,7 +37,10 @@ async function run(context: CommandContext, key: string, flags: SimulateFlags): 
   const card = flags.card === undefined ? undefined : await readJsonInput(context, file, 'the rate card', HELP);
   const month = flags.month ?? new Date(context.io.nowMs()).toISOString().slice(0, 7);
   await context.withApi(async (api, isJson) => {
-    const found = await api.simulate(key, { month, customer: flags.customer, card });
+    const progress = showProgress(context.io);
+    const found = await api
+      .simulate(key, { month, customer: flags.customer, card }, progress.update)
+      .finally(progress.stop);
     if (isJson) context.io.writeOut(`${JSON.stringify(found, null, 2)}\n`);
     else print(context.io, found);
   });
@@ -64,6 +68,10 @@ function print(io: CliIo, found: Simulation): void {
   for (const { meter, quantity } of found.unrated) {
     io.writeOut(style.yellow(`not priced by the card: ${withGroups(quantity)} ${meter}\n`));
   }
-  const of = found.requests === null ? 'running totals' : `the sums of ${plural(BigInt(found.requests), 'request')}`;
-  io.writeOut(style.dim(`${found.month}, from ${of}\n`));
+  io.writeOut(style.dim(`${found.month}, from ${sourceOf(found)}\n`));
+}
+
+function sourceOf({ requests, events, reason }: Simulation): string {
+  if (events !== null) return `${plural(BigInt(events), 'event')}: ${reason ?? ''}`;
+  return requests === null ? 'running totals' : `the sums of ${plural(BigInt(requests), 'request')}`;
 }

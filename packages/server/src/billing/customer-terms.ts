@@ -4,12 +4,12 @@ import { microsFromPostgres } from '../event/instant.ts';
 import type { Client, Queryable } from '../store/database.ts';
 import { microsOrNull, type Subscription, subscriptionsOf } from './subscription-store.ts';
 
-type OverrideRow = { rate_card: string; effective_from: string; effective_to: string | null };
+type OverrideRow = { card: string; effective_from: string; effective_to: string | null };
 
 /** What rating needs of a customer, from the tables. */
 async function compileTerms(db: Queryable, environmentId: number, customerId: bigint): Promise<BillingTerms> {
   const overrides = await db.query<OverrideRow>(
-    `select rate_card, effective_from, effective_to from customer_override
+    `select coalesce(derived_card, rate_card) as card, effective_from, effective_to from customer_override
      where environment_id = $1 and customer_id = $2 order by effective_from`,
     [environmentId, customerId],
   );
@@ -18,7 +18,7 @@ async function compileTerms(db: Queryable, environmentId: number, customerId: bi
     overrides: overrides.rows.map((row) => ({
       from: microsFromPostgres(row.effective_from),
       to: microsOrNull(row.effective_to),
-      card: row.rate_card,
+      card: row.card,
     })),
     subscriptions: subscriptions.map(subscriptionTerms),
   };

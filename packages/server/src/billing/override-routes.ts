@@ -1,5 +1,15 @@
+import { priceSchema } from '@ergon/rating';
 import { z } from '@hono/zod-openapi';
-import { type CustomerRow, findCustomer, findOrCreateCustomer, findRateCard, lockCatalog } from '../catalog/index.ts';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  beginCatalogWrite,
+  type CatalogWrite,
+  type CustomerRow,
+  findCustomer,
+  findOrCreateCustomer,
+  findRateCard,
+  lockCatalog,
+} from '../catalog/index.ts';
 import { formatInstant, microsFromPostgres } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { cursorAfter, cursorPosition, page } from '../http/cursor.ts';
@@ -21,15 +31,20 @@ import { recordAction } from '../store/audit-log.ts';
 import type { Client, Queryable } from '../store/database.ts';
 import { clockOf } from '../store/environment-clock.ts';
 import { publishTerms } from './customer-terms.ts';
+import { derivedCard } from './override-prices.ts';
 import { wrong } from './subscribe.ts';
 import { microsOrNull } from './subscription-store.ts';
 
 const customerParams = z.strictObject({ id: externalId });
 const params = customerParams.extend({ override: catalogKey });
 
-const overrideBody = z
+export const overrideRequest = z
   .strictObject({
     rate_card: catalogKey,
+    prices: z.array(priceSchema).min(1).max(LIMITS.overridePricesMax).optional().openapi({
+      description:
+        "Prices of the customer's own, laid over the card: each replaces the card's price of that key, or of that meter and match, and wins over its other prices of the meter. All else follows the card, its coming versions too",
+    }),
     effective_from: instantInput.optional().openapi({ description: 'Default: now. Never in the past' }),
     effective_to: instantInput.nullish().openapi({ description: 'Default: without end' }),
   })
@@ -39,15 +54,26 @@ const overrideAnswer = z
   .strictObject({
     key: z.string(),
     rate_card: z.string(),
+    prices: z.array(priceSchema).nullable(),
     effective_from: instantOutput,
     effective_to: instantOutput.nullable(),
     created_at: instantOutput,
   })
   .openapi('CustomerOverride');
 
-type Row = { key: string; rate_card: string; effective_from: string; effective_to: string | null; created_at: string };
+export type OverrideRow = {
+  key: string;
+  rate_card: string;
+  prices: unknown;
+  derived_card: string | null;
+  effective_from: string;
+  effective_to: string | null;
+  created_at: string;
+};
 
-const COLUMNS = 'key, rate_card, effective_from, effective_to, created_at';
+export type OverrideSpec = z.infer<typeof overrideRequest>;
+
+const COLUMNS = 'key, rate_card, prices, derived_card, effective_from, effective_to, created_at';
 const tag = 'Plans';
 
 export function registerOverrideRoutes(app: App, services: AppServices): void {
@@ -71,7 +97,7 @@ export function registerOverrideRoutes(app: App, services: AppServices): void {
     async ({ environmentId, params: { id }, query: { limit, cursor } }) => {
       const customer = await knownCustomer(pool, environmentId, id);
       const after = cursorPosition('overrides', cursor);
-      const result = await pool.query<Row>(
+      const result = await pool.query<OverrideRow>(
         `select ${COLUMNS} from customer_override where environment_id = $1 and customer_id = $2
            and ($3::text is null or key collate "C" > $3) order by key collate "C" limit $4`,
         [environmentId, customer.id, after ?? null, limit + 1],
@@ -93,50 +119,67 @@ function registerPut(app: App, services: AppServices): void {
       operationId: 'putCustomerOverride',
       tag,
       scope: 'catalog:write',
-      summary: 'Rate a customer by another card between two instants',
+      summary: 'Rate a customer by another card, or by prices of its own, between two instants',
       description:
-        "Before any subscription's or plan's card, by the time of the event. One in force keeps its card and beginning; only its end can move. Once this is answered, no event is rated without it.",
+        "Before any subscription's or plan's card, by the time of the event. One in force keeps its card, prices and beginning; only its end can move. Once this is answered, no event is rated without it.",
       params,
-      body: overrideBody,
+      body: overrideRequest,
       answer: overrideAnswer,
-      problems: ['conflict'],
+      problems: ['conflict', 'invalid_catalog'],
     },
-    async ({ client, environmentId, principal, params: { id, override: key }, body }) => {
-      await lockCatalog(client, environmentId);
-      const now = await clockOf(client, environmentId, services.now());
-      if ((await findRateCard(client, environmentId, body.rate_card)) === undefined) {
-        throw wrong(
-          '/rate_card',
-          `there is no rate card ${body.rate_card}`,
-          'publish it first: PUT /v1/rate_cards/{key}',
-        );
-      }
-      const customer = await findOrCreateCustomer(client, environmentId, id);
-      const known = await findOverride(client, environmentId, customer.id, key);
-      const span = spanOf(body, known, now);
-      await refuseOverlap(client, environmentId, customer.id, key, span);
-      await refuseMany(client, environmentId, customer.id);
-      const result = await client.query<Row>(
-        `insert into customer_override (environment_id, customer_id, key, rate_card, effective_from, effective_to)
-         values ($1, $2, $3, $4, $5, $6)
-         on conflict (environment_id, customer_id, key) do update set rate_card = excluded.rate_card,
-           effective_from = excluded.effective_from, effective_to = excluded.effective_to
-         returning ${COLUMNS}`,
-        [environmentId, customer.id, key, body.rate_card, span.from, span.to],
+    async (request) => {
+      const { id, override: key } = request.params;
+      return shown(
+        await putOverride(await beginCatalogWrite(services, request), { customer: id, key, spec: request.body }),
       );
-      const row = result.rows[0];
-      if (row === undefined) throw new Error('the override was not written');
-      await publishTerms(client, environmentId, customer.id);
-      await recordAction(client, {
-        environmentId,
-        actor: principal.keyId,
-        action: 'customer_override.put',
-        target: `/v1/customers/${encodeURIComponent(id)}/overrides/${key}`,
-        detail: { rate_card: body.rate_card, effective_from: span.from, effective_to: span.to },
-      });
-      return shown(row);
     },
   );
+}
+
+/** Rates the customer by the card between two instants. @throws a problem when that contradicts what was rated. */
+export async function putOverride(
+  write: CatalogWrite,
+  { customer: id, key, spec }: { customer: string; key: string; spec: OverrideSpec },
+): Promise<OverrideRow> {
+  const { client, environmentId, actor, now } = write;
+  if ((await findRateCard(client, environmentId, spec.rate_card)) === undefined) {
+    throw wrong('/rate_card', `there is no rate card ${spec.rate_card}`, 'publish it first: PUT /v1/rate_cards/{key}');
+  }
+  const customer = await findOrCreateCustomer(client, environmentId, id);
+  const known = await findOverride(client, environmentId, customer.id, key);
+  const span = spanOf(spec, known, now);
+  await refuseOverlap(client, environmentId, customer.id, key, span);
+  await refuseMany(client, environmentId, customer.id);
+  const { rate_card: rateCard, prices } = spec;
+  // One in force keeps its derived card: its prices are the same.
+  const isInForce = known !== undefined && microsFromPostgres(known.effective_from) <= now;
+  const overlaid = prices && { key, rateCard, prices };
+  const derived = isInForce
+    ? known.derived_card
+    : ((overlaid && (await derivedCard(client, environmentId, overlaid, formatInstant(now)))) ?? null);
+  const result = await client.query<OverrideRow>(
+    `insert into customer_override (environment_id, customer_id, key, rate_card, effective_from, effective_to, prices, derived_card)
+     values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8)
+     on conflict (environment_id, customer_id, key) do update set rate_card = excluded.rate_card,
+       effective_from = excluded.effective_from, effective_to = excluded.effective_to, prices = excluded.prices,
+       derived_card = excluded.derived_card
+     returning ${COLUMNS}`,
+    [
+      ...[environmentId, customer.id, key, rateCard, span.from, span.to],
+      ...[prices === undefined ? null : JSON.stringify(prices), derived],
+    ],
+  );
+  const row = result.rows[0];
+  if (row === undefined) throw new Error('the override was not written');
+  await publishTerms(client, environmentId, customer.id);
+  await recordAction(client, {
+    environmentId,
+    actor,
+    action: 'customer_override.put',
+    target: `/v1/customers/${encodeURIComponent(id)}/overrides/${key}`,
+    detail: { ...spec, effective_from: span.from, effective_to: span.to },
+  });
+  return row;
 }
 
 function registerEnd(app: App, services: AppServices): void {
@@ -177,12 +220,14 @@ function registerEnd(app: App, services: AppServices): void {
 }
 
 /** What has been rated keeps its price: an override begins now or later, and ends now or later. */
-function spanOf(
-  body: z.infer<typeof overrideBody>,
-  known: Row | undefined,
-  now: number,
-): { from: string; to: string | null } {
+function spanOf(body: OverrideSpec, known: OverrideRow | undefined, now: number): { from: string; to: string | null } {
   const hasBegun = known !== undefined && microsFromPostgres(known.effective_from) <= now;
+  const endedAt = known === undefined ? null : microsOrNull(known.effective_to);
+  if (hasBegun && endedAt !== null && endedAt <= now) {
+    throw refuse('conflict', `the override ${known.key} has ended, and usage since then is rated without it`, [
+      { pointer: '', detail: 'it has ended', remedy: 'make another under a new key' },
+    ]);
+  }
   const from = hasBegun
     ? microsFromPostgres(known.effective_from)
     : body.effective_from === undefined
@@ -190,7 +235,8 @@ function spanOf(
       : instantMicros(body.effective_from);
   const to = typeof body.effective_to === 'string' ? instantMicros(body.effective_to) : null;
   const isMoved = body.effective_from !== undefined && instantMicros(body.effective_from) !== from;
-  if (hasBegun && (isMoved || known.rate_card !== body.rate_card)) {
+  const isOther = known?.rate_card !== body.rate_card || !isDeepStrictEqual(known.prices ?? undefined, body.prices);
+  if (hasBegun && (isMoved || isOther)) {
     throw refuse('conflict', `the override ${known.key} has rated events since ${formatInstant(from)}`, [
       { pointer: '/rate_card', detail: 'it is in force', remedy: 'end it, and make another under a new key' },
     ]);
@@ -241,8 +287,8 @@ async function findOverride(
   environmentId: number,
   customerId: bigint,
   key: string,
-): Promise<Row | undefined> {
-  const result = await db.query<Row>(
+): Promise<OverrideRow | undefined> {
+  const result = await db.query<OverrideRow>(
     `select ${COLUMNS} from customer_override where environment_id = $1 and customer_id = $2 and key = $3`,
     [environmentId, customerId, key],
   );
@@ -255,10 +301,17 @@ async function knownCustomer(db: Queryable | Client, environmentId: number, id: 
   return customer;
 }
 
-function shown(row: Row): z.infer<typeof overrideAnswer> {
+/** What would be sent to make the override. */
+export function overrideSpecOf(row: OverrideRow): OverrideSpec {
+  const { key: _key, created_at: _created, prices, ...spec } = shown(row);
+  return { ...spec, ...(prices !== null && { prices }) };
+}
+
+function shown(row: OverrideRow): z.infer<typeof overrideAnswer> {
   return {
     key: row.key,
     rate_card: row.rate_card,
+    prices: row.prices === null ? null : z.array(priceSchema).parse(row.prices),
     effective_from: instantText(row.effective_from),
     effective_to: instantOrNull(row.effective_to),
     created_at: instantText(row.created_at),

@@ -7,8 +7,17 @@ import { findMeter } from './meter-store.ts';
 export async function addsUp(db: Queryable, environmentId: number, key: string): Promise<boolean> {
   if (MONEY_METERS.some((meter) => meter.key === key)) return false;
   if (builtInMeter(key) !== undefined) return true;
+  return (await summedMeter(db, environmentId, key)) !== undefined;
+}
+
+/** A meter of one's own that counts or sums. */
+export async function summedMeter(
+  db: Queryable,
+  environmentId: number,
+  key: string,
+): Promise<{ readonly id: bigint; readonly aggregation: 'count' | 'sum' } | undefined> {
   const row = await findMeter(db, environmentId, key);
-  if (row === undefined) return false;
+  if (row === undefined) return undefined;
   const { aggregation } = meterSchema.parse(row.spec);
-  return aggregation === 'count' || aggregation === 'sum';
+  return aggregation === 'count' || aggregation === 'sum' ? { id: row.id, aggregation } : undefined;
 }

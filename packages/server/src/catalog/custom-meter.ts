@@ -40,6 +40,9 @@ export type Contribution = {
   readonly group: Readonly<Record<string, string>>;
 };
 
+/** The part of an event that a meter's paths lead into. */
+type MeteredEvent = Pick<CapturedEvent, 'type' | 'source' | 'subject' | 'data'>;
+
 export type CompiledMeter = {
   readonly id: number;
   readonly key: string;
@@ -48,7 +51,7 @@ export type CompiledMeter = {
   /** Names by which usage of this meter can be grouped: the last segment of each path. */
   readonly groupNames: readonly string[];
   /** `undefined`: the event is not this meter's; `'no_value'`: it is, but carries no usable value. */
-  read(event: CapturedEvent): Contribution | 'no_value' | undefined;
+  read(event: MeteredEvent): Contribution | 'no_value' | undefined;
 };
 
 type Path = readonly string[];
@@ -95,7 +98,7 @@ export function compileMeter(id: number, key: string, spec: MeterSpec): Compiled
   return meter;
 }
 
-function valueAt(event: CapturedEvent, path: Path): unknown {
+function valueAt(event: MeteredEvent, path: Path): unknown {
   const [root] = path;
   if (root === 'type') return event.type;
   if (root === 'source') return event.source;

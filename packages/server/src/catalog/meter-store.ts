@@ -68,13 +68,16 @@ export async function setArchived(
   ]);
 }
 
-/** Keys of the rate cards whose latest version prices the meter. */
+/** Keys of the rate cards whose latest version prices the meter, and of those that a customer's own prices make. */
 export async function cardsPricing(db: Queryable, environmentId: number, meter: string): Promise<string[]> {
   const result = await db.query<{ key: string }>(
     `select key from (
-       select distinct on (key) key, spec from rate_card_version where environment_id = $1 order by key, version desc
+       select distinct on (key) key, spec from rate_card_version where environment_id = $1 and base_id is null order by key, version desc
      ) latest
-     where exists (select from jsonb_array_elements(spec -> 'prices') p where p ->> 'meter' = $2) order by key`,
+     where exists (select from jsonb_array_elements(spec -> 'prices') p where p ->> 'meter' = $2)
+     union select derived_card from customer_override where environment_id = $1 and (effective_to is null or effective_to > now())
+       and exists (select from jsonb_array_elements(prices) p where p ->> 'meter' = $2)
+     order by key`,
     [environmentId, meter],
   );
   return result.rows.map((row) => row.key);

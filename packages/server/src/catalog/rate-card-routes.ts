@@ -1,6 +1,6 @@
-import { compileRateCard, priceSchema, rateCardSchema } from '@ergon/rating';
+import { priceSchema, rateCardSchema } from '@ergon/rating';
 import { z } from '@hono/zod-openapi';
-import { formatInstant, microsFromPostgres } from '../event/instant.ts';
+import { microsFromPostgres } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { cursorAfter, cursorNumber, cursorPosition, page } from '../http/cursor.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';
@@ -15,30 +15,30 @@ import {
   pageQuery,
 } from '../http/wire.ts';
 import { LIMITS } from '../limits.ts';
-import { recordAction } from '../store/audit-log.ts';
-import type { Client } from '../store/database.ts';
-import { clockOf } from '../store/environment-clock.ts';
-import { builtInMeter } from './built-in-meters.ts';
-import { listMeters } from './meter-store.ts';
-import { type CardVersionRow, findLatest, insertVersion, listLatest, listVersions } from './rate-card-store.ts';
+import { beginCatalogWrite, type CatalogWrite } from './catalog-write.ts';
+import { publishRateCard } from './publish-rate-card.ts';
+import { type CardVersionRow, findLatest, listLatest, listVersions } from './rate-card-store.ts';
 import { requestRerate } from './request-rerate.ts';
-import { lockCatalog, raiseRevision } from './revision.ts';
 
 const params = z.strictObject({ key: catalogKey });
 
-const publishBody = rateCardSchema
+export const rateCardRequest = rateCardSchema
   .extend({
     effective_from: instantInput.optional().openapi({
       description:
         'When the version comes into force. Left out: at once, and for the first version of a card from the beginning. In the past: refused, but for the first version, and with `rerate`',
     }),
+  })
+  .openapi('RateCardRequest');
+
+const publishBody = rateCardRequest
+  .extend({
     rerate: z.boolean().default(false).openapi({
       description:
         'A correction: `effective_from` may be in the past, and usage since then is re-rated by adjusting entries, up to the next version or now',
     }),
   })
-  .openapi('RateCardRequest');
-type RateCardSpec = z.infer<typeof rateCardSchema>;
+  .openapi('RateCardPublishRequest');
 
 const cardAnswer = z
   .strictObject({
@@ -52,9 +52,6 @@ const cardAnswer = z
   })
   .openapi('RateCard');
 type CardAnswer = z.infer<typeof cardAnswer>;
-
-/** In force from the beginning: the earliest instant an event may have. */
-const BEGINNING = '2000-01-01T00:00:00Z';
 
 const tag = 'Catalog';
 
@@ -144,37 +141,15 @@ function registerPublish(app: App, services: AppServices): void {
       answer: cardAnswer,
       problems: ['invalid_catalog'],
     },
-    async ({ client, environmentId, principal, params: { key }, body }) => {
-      const { effective_from: wanted, rerate, ...spec } = body;
-      const compiled = compileRateCard(spec);
-      if (!compiled.ok) throw refuse('invalid_catalog', 'the rate card does not hold together', compiled.errors);
-      await lockCatalog(client, environmentId);
-      const now = await clockOf(client, environmentId, services.now());
-      await checkMeters(client, environmentId, spec);
-      const latest = await findLatest(client, environmentId, key, spec);
+    async (request) => {
+      const { effective_from: wanted, rerate: isCorrection, ...spec } = request.body;
+      const { key } = request.params;
+      const write = await beginCatalogWrite(services, request);
+      const latest = await findLatest(write.client, write.environmentId, key, spec);
       if (latest?.is_same === true && (wanted === undefined || isAt(latest, wanted))) return cardOf(latest);
-      const row = await insertVersion(client, environmentId, {
-        key,
-        version: (latest?.version ?? 0) + 1,
-        effectiveFrom: effectiveFrom(wanted, { hasPredecessor: latest !== undefined, mayBePast: rerate, now }),
-        spec,
-      });
-      await raiseRevision(client, environmentId);
-      await recordAction(client, {
-        environmentId,
-        actor: principal.keyId,
-        action: 'rate_card.publish',
-        target: `/v1/rate_cards/${key}`,
-        detail: { version: row.version, effective_from: instantText(row.effective_from), prices: spec.prices.length },
-      });
-      if (!rerate) return cardOf(row);
-      const from = microsFromPostgres(row.effective_from);
-      if (from >= now) return cardOf(row);
-      const id = await requestRerate(client, environmentId, {
-        ...{ from, to: now + LIMITS.futureMicrosMax + 1, at: now, requestedBy: principal.keyId },
-        ...{ onlyUnrated: false, isDryRun: false, isAutomatic: false },
-      });
-      return { ...cardOf(row), rerate: String(id) };
+      const row = await publishRateCard(write, { key, spec, effectiveFrom: wanted, isCorrection });
+      const rerate = isCorrection ? await rerateSince(write, row) : undefined;
+      return { ...cardOf(row), ...(rerate !== undefined && { rerate }) };
     },
   );
 }
@@ -183,39 +158,19 @@ function isAt(row: CardVersionRow, instant: string): boolean {
   return microsFromPostgres(row.effective_from) === instantMicros(instant);
 }
 
-/** Judged under the catalog's lock: what is rated after it may use the version at once, nothing before it could. */
-function effectiveFrom(
-  wanted: string | undefined,
-  { hasPredecessor, mayBePast, now }: { hasPredecessor: boolean; mayBePast: boolean; now: number },
-): string {
-  if (wanted === undefined) return hasPredecessor ? formatInstant(now) : BEGINNING;
-  const micros = instantMicros(wanted);
-  if (hasPredecessor && micros < now && !mayBePast) {
-    throw refuse('invalid_catalog', 'a version cannot come into force in the past', [
-      {
-        pointer: '/effective_from',
-        detail: 'events since then have been rated already',
-        remedy:
-          'leave it out to bring the version into force at once, name an instant to come, or send "rerate": true to correct what was rated',
-      },
-    ]);
-  }
-  return formatInstant(micros);
-}
-
-/** A price for a meter that does not exist would silently charge nothing. */
-async function checkMeters(client: Client, environmentId: number, spec: RateCardSpec): Promise<void> {
-  const own = new Set((await listMeters(client, environmentId)).map((meter) => meter.key));
-  const errors = spec.prices.flatMap((price, index) => {
-    const pointer = `/prices/${index}/meter`;
-    if (price.meter === 'charge') {
-      return [{ pointer, detail: 'charge is what prices make; it has no price itself', remedy: 'price another meter' }];
-    }
-    if (own.has(price.meter) || builtInMeter(price.meter) !== undefined) return [];
-    const remedy = 'create the meter first (PUT /v1/meters/{key}), or correct its name';
-    return [{ pointer, detail: `there is no meter ${price.meter}`, remedy }];
+/** A correction re-rates what happened since it is in force. @returns the re-rating's id. */
+async function rerateSince(
+  { client, environmentId, actor, now }: CatalogWrite,
+  row: CardVersionRow,
+): Promise<string | undefined> {
+  const from = microsFromPostgres(row.effective_from);
+  if (from >= now) return undefined;
+  const id = await requestRerate(client, environmentId, {
+    // Events may be that far ahead of the clock.
+    ...{ from, to: now + LIMITS.futureMicrosMax + 1, at: now, requestedBy: actor },
+    ...{ onlyUnrated: false, isDryRun: false, isAutomatic: false },
   });
-  if (errors.length > 0) throw refuse('invalid_catalog', 'the rate card prices meters that do not exist', errors);
+  return String(id);
 }
 
 function noCard(key: string) {

@@ -20,7 +20,7 @@ export async function listLatest(
 ): Promise<CardVersionRow[]> {
   const result = await db.query<CardVersionRow>(
     `select distinct on (key collate "C") ${COLUMNS} from rate_card_version
-     where environment_id = $1 and ($2::text is null or key collate "C" > $2)
+     where environment_id = $1 and base_id is null and ($2::text is null or key collate "C" > $2)
      order by key collate "C", version desc limit $3`,
     [environmentId, after ?? null, limit],
   );

@@ -46,7 +46,7 @@ export const DEFAULT_CARD = 'default';
 /** Charge models that ask for the dimension local_time. */
 const LOCAL_TIME_MODELS = /"type":"time_of_day"|"window":"/;
 
-/** Published cards compile once per process: a version never changes. */
+/** Published cards compile once per process, when first asked: a version never changes. */
 const compiledCards = new Map<number, CompiledRateCard>();
 
 export async function loadSnapshot(db: Queryable, environmentId: number): Promise<CatalogSnapshot> {
@@ -66,7 +66,9 @@ export async function loadSnapshot(db: Queryable, environmentId: number): Promis
       key: row.key,
       version: row.version,
       effectiveFrom: microsFromPostgres(row.effective_from),
-      card: compiled(Number(row.id), row.spec),
+      get card() {
+        return compiled(Number(row.id), row.spec);
+      },
       needsLocalTime: LOCAL_TIME_MODELS.test(JSON.stringify(row.spec)),
     };
     const versions = byKey.get(row.key);

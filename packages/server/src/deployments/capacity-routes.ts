@@ -60,7 +60,8 @@ function registerCapacity(app: App, services: AppServices): void {
       const from = query.from === undefined ? to - 1_440 * MINUTE : wholeMinute('from', query.from);
       const window = { from, to };
       const fault = windowFault(window, now);
-      if (fault !== undefined) throw refuse('invalid_request', fault.detail, [{ parameter: 'from', ...fault }]);
+      if (fault !== undefined)
+        throw refuse('invalid_request', fault.says.detail, [{ parameter: fault.member, ...fault.says }]);
       return capacityOf(pool, environmentId, key, versionsInForce(rows, now), window);
     },
   );
@@ -89,7 +90,8 @@ function registerBusy(app: App, services: AppServices): void {
       const now = services.now();
       const span = { from: wholeMinute('/from', body.from), to: wholeMinute('/to', body.to) };
       const fault = windowFault(span, now);
-      if (fault !== undefined) throw refuse('invalid_request', fault.detail, [{ pointer: '/from', ...fault }]);
+      if (fault !== undefined)
+        throw refuse('invalid_request', fault.says.detail, [{ pointer: `/${fault.member}`, ...fault.says }]);
       await lockCatalog(client, environmentId);
       const rows = await versionsByInstant(client, environmentId, key);
       if (rows.length === 0) throw noDeployment(key);
@@ -169,11 +171,14 @@ function wholeMinute(at: string, text: string): number {
   ]);
 }
 
-function windowFault({ from, to }: Span, now: number): { detail: string; remedy: string } | undefined {
-  if (from >= to) return { detail: '`from` is not before `to`', remedy: 'from is inclusive, to is not' };
-  if (to > now) return { detail: '`to` is in the future', remedy: 'hours that have not passed were not bought yet' };
+type Fault = { readonly detail: string; readonly remedy: string };
+
+function windowFault({ from, to }: Span, now: number): { member: 'from' | 'to'; says: Fault } | undefined {
+  const fault = (member: 'from' | 'to', detail: string, remedy: string) => ({ member, says: { detail, remedy } });
+  if (from >= to) return fault('from', '`from` is not before `to`', 'from is inclusive, to is not');
+  if (to > now) return fault('to', '`to` is in the future', 'hours that have not passed were not bought yet');
   const days = LIMITS.capacityDaysMax;
-  if (to - from > days * 1_440 * MINUTE)
-    return { detail: `more than ${days} days`, remedy: 'ask for a shorter window' };
-  return undefined;
+  return to - from > days * 1_440 * MINUTE
+    ? fault('from', `more than ${days} days`, 'ask for a shorter window')
+    : undefined;
 }

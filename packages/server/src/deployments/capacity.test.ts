@@ -106,7 +106,7 @@ test.each([
   ['more than was bought', { busy_device_seconds: '99999999' }, 400, '/busy_device_seconds'],
   ['part of a minute', { from: '2026-11-20T12:00:01Z' }, 400, '/from'],
   ['no time', { to: '2026-11-20T12:00:00Z' }, 400, '/from'],
-  ['the future', { to: '2100-01-01T00:00:00Z' }, 400, '/from'],
+  ['the future', { to: '2100-01-01T00:00:00Z' }, 400, '/to'],
   ['no number', { busy_device_seconds: 'all' }, 400, '/busy_device_seconds'],
 ])('busy time of %s is refused', async (_, members, status, pointer) => {
   const body = { from: '2026-11-20T12:00:00Z', to: '2026-11-20T12:10:00Z', busy_device_seconds: '1', ...members };

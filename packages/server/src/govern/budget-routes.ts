@@ -7,30 +7,25 @@ import { cursorAfter, cursorNumber, page } from '../http/cursor.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
 import { catalogKey, instantText, pageOf, pageQuery } from '../http/wire.ts';
-import { LIMITS } from '../limits.ts';
 import { recordAction } from '../store/audit-log.ts';
-import type { Queryable } from '../store/database.ts';
+import type { Client, Queryable } from '../store/database.ts';
 import {
   type BudgetRow,
-  countBudgets,
   endBudget,
   findBudget,
-  insertBudget,
   listBudgets,
+  listOverages,
+  type OverageRow,
   presentCounters,
-  replaceSpec,
 } from './budget-store.ts';
 import { windowAt } from './budget-window.ts';
 import { type CompiledBudget, compileBudget, memberOf } from './compile-budget.ts';
-import { addsUp } from '../catalog/counted-meter.ts';
-import { budgetAnswer, budgetSpec, type BudgetSpec, isMeterMeasure, meterOf } from './schemas.ts';
+import { putBudget } from './put-budget.ts';
+import { budgetAnswer, budgetSpec, type BudgetSpec, overageAnswer } from './schemas.ts';
 
 const tag = 'Budgets';
 const params = z.strictObject({ key: catalogKey });
 const COUNTERS_SHOWN = 100;
-
-/** What decides which usage counts where: it never changes under one key, so that a counter means one thing. */
-const FIXED = ['scope', 'per', 'unit', 'measure', 'window', 'time_zone'] as const;
 
 export function registerBudgetRoutes(app: App, services: AppServices): void {
   const { pool } = services.database;
@@ -82,8 +77,43 @@ export function registerBudgetRoutes(app: App, services: AppServices): void {
       return answerOf(pool, environmentId, row, services.clocks.now(environmentId));
     },
   );
+  registerOverages(app, services);
   registerPost(app, services);
   registerDelete(app, services);
+}
+
+function registerOverages(app: App, services: AppServices): void {
+  const { pool } = services.database;
+  readRoute(
+    app,
+    services,
+    {
+      method: 'get',
+      path: '/v1/budgets/{key}/overages',
+      operationId: 'listBudgetOverages',
+      tag,
+      scope: 'billing:read',
+      summary: 'List what passed a budget without having been admitted',
+      description: 'Each with its cause, newest first. Facts: never edited.',
+      params,
+      query: pageQuery,
+      answer: pageOf(overageAnswer),
+      problems: ['not_found'],
+    },
+    async ({ environmentId, params: { key }, query: { limit, cursor } }) => {
+      const row = await findBudget(pool, environmentId, key);
+      if (row === undefined) throw noBudget(key);
+      const before = cursorNumber('overages', cursor);
+      const rows = await listOverages(pool, environmentId, row.id, { before, limit: limit + 1 });
+      const budget = compileBudget(Number(row.id), row.spec, microsFromPostgres(row.counts_from));
+      return page(
+        rows,
+        limit,
+        (one) => overageOf(budget, one),
+        (one) => cursorAfter('overages', one.id),
+      );
+    },
+  );
 }
 
 function registerPost(app: App, services: AppServices): void {
@@ -98,37 +128,43 @@ function registerPost(app: App, services: AppServices): void {
       scope: 'billing:write',
       summary: 'Create or change a budget',
       description:
-        'Under a key that is there, limit, mode, thresholds and policies change, and what was counted stays; what it counts (scope, per, unit, measure, window, time zone) is fixed. A new budget counts from its creation.',
+        'Under a key that is there, limit, mode, thresholds and policies change, and what was counted stays; what it counts (scope, per, unit, measure, window, time zone) is fixed. A new budget counts from its creation, or with `count_from` from the beginning of its present window. A lowered limit that is passed already is an overage.',
       body: budgetSpec,
       answer: budgetAnswer,
     },
-    async ({ client, environmentId, principal, body }) => {
-      checkBudget(body);
-      await lockCatalog(client, environmentId);
-      await checkMeter(client, environmentId, body);
-      const known = await findBudget(client, environmentId, body.key);
-      if (known === undefined) {
-        if ((await countBudgets(client, environmentId)) >= LIMITS.budgetsMax) {
-          throw refuse('conflict', `an environment has at most ${LIMITS.budgetsMax} budgets; delete one first`);
-        }
-        await insertBudget(client, environmentId, body, formatInstant(services.clocks.now(environmentId)));
-      } else {
-        refuseOtherCount(budgetSpec.parse(known.spec), body);
-        await replaceSpec(client, environmentId, known.id, body);
-      }
-      await raiseRevision(client, environmentId);
-      await recordAction(client, {
-        environmentId,
-        actor: principal.keyId,
-        action: known === undefined ? 'budget.create' : 'budget.change',
-        target: `/v1/budgets/${body.key}`,
-        detail: body,
-      });
-      const row = await findBudget(client, environmentId, body.key);
-      if (row === undefined) throw new Error('the budget is gone');
-      return answerOf(client, environmentId, row, services.clocks.now(environmentId));
-    },
+    ({ client, environmentId, principal, body }) => change(services, client, environmentId, principal.keyId, body),
   );
+  writeRoute(
+    app,
+    services,
+    {
+      method: 'put',
+      path: '/v1/budgets/{key}',
+      operationId: 'replaceBudget',
+      tag,
+      scope: 'billing:write',
+      summary: 'Create or change a budget under its key',
+      description: 'As POST /v1/budgets, with the key in the path.',
+      params,
+      body: budgetSpec.omit({ key: true }),
+      answer: budgetAnswer,
+    },
+    ({ client, environmentId, principal, params: { key }, body }) =>
+      change(services, client, environmentId, principal.keyId, { ...body, key }),
+  );
+}
+
+async function change(
+  services: AppServices,
+  client: Client,
+  environmentId: number,
+  actor: string,
+  spec: BudgetSpec,
+): Promise<z.infer<typeof budgetAnswer>> {
+  await lockCatalog(client, environmentId);
+  const now = services.clocks.now(environmentId);
+  const row = await putBudget(client, environmentId, actor, spec, now);
+  return answerOf(client, environmentId, row, now);
 }
 
 function registerDelete(app: App, services: AppServices): void {
@@ -165,41 +201,6 @@ function registerDelete(app: App, services: AppServices): void {
   );
 }
 
-function checkBudget(spec: BudgetSpec): void {
-  const isMoney = /^[A-Z]{3}$|^credit:/.test(spec.unit);
-  if (spec.measure !== undefined && !isMoney) {
-    throw refuse('invalid_request', 'the body is not valid', [
-      { pointer: '/measure', detail: `${spec.unit} is no money`, remedy: 'leave measure out, or make unit a currency' },
-    ]);
-  }
-  if (spec.unknown_quantity === 'fallback' && spec.fallback_quantity === undefined) {
-    throw refuse('invalid_request', 'the body is not valid', [
-      { pointer: '/fallback_quantity', detail: 'is missing', remedy: 'say what to count when the quantity is unknown' },
-    ]);
-  }
-}
-
-async function checkMeter(db: Queryable, environmentId: number, { unit }: BudgetSpec): Promise<void> {
-  if (!isMeterMeasure(unit) || (await addsUp(db, environmentId, meterOf(unit)))) return;
-  throw refuse('invalid_request', 'the body is not valid', [
-    {
-      pointer: '/unit',
-      detail: `there is no meter ${meterOf(unit)} that counts or sums`,
-      remedy: 'name a meter of GET /v1/meters whose aggregation is count or sum',
-    },
-  ]);
-}
-
-function refuseOtherCount(before: BudgetSpec, after: BudgetSpec): void {
-  const changed = FIXED.find((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
-  if (changed === undefined) return;
-  throw refuse(
-    'conflict',
-    `the budget ${after.key} counts by another ${changed}, and that never changes under one key`,
-    [{ pointer: `/${changed}`, detail: 'differs from the budget that is there', remedy: 'end it, or use another key' }],
-  );
-}
-
 function noBudget(key: string) {
   return refuse('not_found', `there is no budget ${key}`);
 }
@@ -219,12 +220,24 @@ async function answerOf(db: Queryable, environmentId: number, row: BudgetRow, no
     limit: budget.limit,
     fallback_quantity: fallback === undefined ? null : toText(decimal(String(fallback))),
     created_at: instantText(row.created_at),
-    counters: counters.map(({ member, committed, held }) => ({
+    counters: counters.map(({ member, committed, held, overage }) => ({
       member: memberOf(budget, member),
       window_start: window.start,
       committed,
       held,
+      overage,
       available: toText(subtract(subtract(decimal(budget.limit), decimal(committed)), decimal(held))),
     })),
+  };
+}
+
+function overageOf(budget: CompiledBudget, row: OverageRow): z.infer<typeof overageAnswer> {
+  return {
+    member: memberOf(budget, row.member),
+    window_start: instantText(row.window_start),
+    amount: row.amount,
+    cause: row.cause,
+    hold: row.hold_id,
+    occurred_at: instantText(row.occurred_at),
   };
 }

@@ -72,7 +72,7 @@ export async function endBudget(db: Queryable, environmentId: number, id: bigint
   await db.query('update budget set ended_at = $3 where environment_id = $1 and id = $2', [environmentId, id, at]);
 }
 
-export type CounterRow = { budget_id: bigint; member: string; committed: string; held: string };
+export type CounterRow = { member: string; committed: string; held: string; overage: string };
 
 /** Sums of a budget's members over its present window, the fullest first. */
 export async function presentCounters(
@@ -83,10 +83,39 @@ export async function presentCounters(
   limit: number,
 ): Promise<CounterRow[]> {
   const result = await db.query<CounterRow>(
-    `select member, trim_scale(sum(committed))::text as committed, trim_scale(sum(held))::text as held from budget_counter
-     where environment_id = $1 and budget_id = $2 and window_start >= $3 and window_start <= $4
-     group by member order by sum(committed) + sum(held) desc, member limit $5`,
+    `select k.member, trim_scale(k.committed)::text as committed, trim_scale(k.held)::text as held,
+       coalesce((select trim_scale(sum(o.amount))::text from budget_overage o where o.environment_id = $1 and o.budget_id = $2
+         and o.member = k.member and o.window_start between $3 and $4), '0') as overage
+     from (select member, sum(committed) as committed, sum(held) as held from budget_counter
+       where environment_id = $1 and budget_id = $2 and window_start >= $3 and window_start <= $4
+       group by member order by sum(committed) + sum(held) desc, member limit $5) k
+     order by k.committed + k.held desc, k.member`,
     [environmentId, budget.id, window.from, window.start, limit],
+  );
+  return result.rows;
+}
+
+export type OverageRow = {
+  id: bigint;
+  member: string;
+  window_start: string;
+  amount: string;
+  cause: 'unheld' | 'above_hold' | 'late' | 'lowered_limit' | 'counted_back';
+  hold_id: string | null;
+  occurred_at: string;
+};
+
+/** Newest first. */
+export async function listOverages(
+  db: Queryable,
+  environmentId: number,
+  budgetId: bigint,
+  { before, limit }: { before: bigint | undefined; limit: number },
+): Promise<OverageRow[]> {
+  const result = await db.query<OverageRow>(
+    `select id, member, window_start, trim_scale(amount)::text as amount, cause, hold_id, occurred_at from budget_overage
+     where environment_id = $1 and budget_id = $2 and ($3::int8 is null or id < $3) order by id desc limit $4`,
+    [environmentId, budgetId, before ?? null, limit],
   );
   return result.rows;
 }

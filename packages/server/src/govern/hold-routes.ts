@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 
 import { formatInstant } from '../event/instant.ts';
@@ -123,8 +123,13 @@ function registerSettle(app: App, services: AppServices): void {
           { pointer: '', detail: 'says nothing of what was used', remedy: 'send amount, amounts or event' },
         ]);
       }
-      const hash = createHash('sha256').update(stableText(amounts)).digest('base64url');
-      return answerOf(await resolveHold(services, environmentId, { id, action: 'settle', amounts, hash }));
+      const settleHash = hash('sha256', stableText(amounts), 'base64url');
+      return answerOf(
+        await resolveHold(services, environmentId, {
+          ...{ id, action: 'settle', hash: settleHash },
+          ...{ amounts, measures: Object.keys(amounts) },
+        }),
+      );
     },
   );
 }
@@ -154,7 +159,6 @@ function registerRelease(app: App, services: AppServices): void {
 async function resolveHold(services: AppServices, environmentId: number, resolution: Resolution): Promise<HoldRow> {
   const resolved = await services.holds.resolve(environmentId, resolution);
   switch (resolved.outcome) {
-    case 'held':
     case 'changed':
     case 'repeated':
       return resolved.hold;
@@ -183,7 +187,6 @@ async function readHold(services: AppServices, environmentId: number, id: string
 }
 
 function answerOf(row: HoldRow, admission?: Admission) {
-  const bound = row.dimensions['max_output_tokens'];
   return {
     id: row.id,
     status: row.status,
@@ -195,7 +198,7 @@ function answerOf(row: HoldRow, admission?: Admission) {
     late: row.is_late,
     scopes: scopesOf(row),
     flags: [...(admission?.flags ?? [])],
-    max_output_tokens: typeof bound === 'number' ? bound : null,
+    max_output_tokens: row.bound,
     clamped: admission?.isClamped ?? false,
     created_at: instantText(row.created_at),
     expires_at: instantText(row.expires_at),
@@ -205,6 +208,6 @@ function answerOf(row: HoldRow, admission?: Admission) {
 
 function scopesOf(row: HoldRow): { kind: 'budget' | 'wallet'; key: string }[] {
   const budgets = (row.budget_keys ?? []).map((key) => ({ kind: 'budget' as const, key }));
-  if (!row.has_funds || row.customer === null) return budgets;
+  if (!row.funded || row.customer === null) return budgets;
   return [{ kind: 'wallet', key: `${row.customer}/${row.currency ?? ''}` }, ...budgets];
 }

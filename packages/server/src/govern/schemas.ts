@@ -22,6 +22,7 @@ export const MEASURES = [
   'flops',
   'accelerator_seconds',
   'compute_units',
+  'credits',
 ] as const;
 /** What a meter of events counts, by its key: `meter:images`. Of meters that add up: count and sum. */
 export type MeterMeasure = `meter:${string}`;
@@ -82,6 +83,9 @@ const scope = z
       ScopeDimension,
       z.ZodOptional<typeof scopeValue>
     >),
+    environment: scopeValue
+      .optional()
+      .openapi({ description: 'The key of the environment it is made in; it counts there alone' }),
     tags: z.record(z.string().min(1).max(64), z.string().max(256)).optional(),
   })
   .openapi({
@@ -112,7 +116,7 @@ export const budgetSpec = z.strictObject({
     .openapi({ description: 'A counter of its own for each value; without it the scope is one shared pool' }),
   unit: z
     .union([
-      z.enum(['tokens', 'requests', 'flops', 'accelerator_seconds', 'compute_units']),
+      z.enum(['tokens', 'requests', 'flops', 'accelerator_seconds', 'compute_units', 'credits']),
       meterMeasure,
       currencyCode,
     ])
@@ -140,6 +144,10 @@ export const budgetSpec = z.strictObject({
     description: 'What becomes of a hold that lacks the quantity this budget limits; zero: it takes none of it',
   }),
   fallback_quantity: positive.optional(),
+  count_from: z
+    .enum(['creation', 'window_start'])
+    .default('creation')
+    .openapi({ description: 'window_start: a new budget begins with what its present window has seen already' }),
 });
 export type BudgetSpec = z.infer<typeof budgetSpec>;
 
@@ -163,9 +171,26 @@ const counterAnswer = z
     window_start: instantOutput,
     committed: decimalOutput,
     held: decimalOutput,
+    overage: decimalOutput.openapi({
+      description: 'Of the committed, what passed the limit without having been admitted',
+    }),
     available: decimalOutput.openapi({ description: 'limit - committed - held; below zero after an overage' }),
   })
   .openapi('BudgetCounter');
+
+export const overageAnswer = z
+  .strictObject({
+    member: z.record(z.string(), z.string()),
+    window_start: instantOutput,
+    amount: decimalOutput,
+    cause: z.enum(['unheld', 'above_hold', 'late', 'lowered_limit', 'counted_back']).openapi({
+      description:
+        'An event without a hold, a settlement above its hold, one after the hold was gone, a limit that was lowered below what was spent, a new budget whose window had seen more',
+    }),
+    hold: z.string().nullable(),
+    occurred_at: instantOutput,
+  })
+  .openapi('BudgetOverage');
 
 export const budgetAnswer = budgetSpec
   .extend({

@@ -1,8 +1,8 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
-import { isConnectionLost, isTooSlow } from '../store/database.ts';
 import { registerAuditRoutes } from '../audit/index.ts';
 import { registerBillingRoutes } from '../billing/index.ts';
+import { registerCatalogFileRoutes } from '../catalog-file/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerGovernRoutes } from '../govern/index.ts';
 import { registerComputeRoutes } from '../deployments/index.ts';
@@ -19,7 +19,8 @@ import type { AppEnv, AppServices } from './context.ts';
 import { describeEventOperations } from './event-operations.ts';
 import { postEvents } from './events-route.ts';
 import type { App } from './operation.ts';
-import { type Problem, ProblemError, refuse, renderProblem } from './problem.ts';
+import { type Problem, refuse, renderProblem } from './problem.ts';
+import { problemOf } from './problem-of.ts';
 import { registerReference } from './reference/index.ts';
 
 /** The whole HTTP surface on web-standard requests; a test calls `app.request()` without a socket. */
@@ -51,6 +52,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   describeEventOperations(app);
   registerCatalogRoutes(app, services);
   registerBillingRoutes(app, services);
+  registerCatalogFileRoutes(app, services);
   registerLedgerRoutes(app, services);
   registerGovernRoutes(app, services);
   registerComputeRoutes(app, services);
@@ -102,21 +104,7 @@ function answerProblems(app: App, services: AppServices): void {
   });
   app.onError((error, context) => {
     const requestId = context.get('requestId') ?? randomUUID();
-    if (error instanceof ProblemError) return problemResponse(error.problem, context.req.path, requestId);
-    if (isConnectionLost(error)) {
-      const detail = 'the database cannot be reached; send it again';
-      return problemResponse({ code: 'unavailable', detail, retryAfterSeconds: 1 }, context.req.path, requestId);
-    }
-    if (isTooSlow(error)) {
-      const detail = 'the database did not answer in time; ask for less, or send it again';
-      return problemResponse({ code: 'too_slow', detail, retryAfterSeconds: 1 }, context.req.path, requestId);
-    }
-    services.logError(error, requestId);
-    return problemResponse(
-      { code: 'internal_error', detail: 'the log has the request id' },
-      context.req.path,
-      requestId,
-    );
+    return problemResponse(problemOf(error, services, requestId), context.req.path, requestId);
   });
 }
 

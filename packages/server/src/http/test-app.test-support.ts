@@ -57,7 +57,7 @@ export async function startTestApp(): Promise<TestApp> {
   const call: TestApp['call'] = async (method, path, options = {}) => {
     const response = await app.request(path, { method, ...requestOf(options, adminKey) });
     const text = await response.text();
-    const isJson = text !== '' && response.headers.get('content-type')?.includes('json') === true;
+    const isJson = text !== '' && /[/+]json/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : null };
   };
   return {

@@ -103,6 +103,43 @@ function next(state: AccumulatorState, increment: Increment, value: Decimal): De
   }
 }
 
+/**
+ * Takes into a state what another holds of the same aggregation: the state of all events of both. For `unique` the caller says
+ * how many values are new.
+ */
+export function mergeAccumulator(
+  state: AccumulatorState,
+  other: AccumulatorState,
+  aggregation: Exclude<Aggregation, 'unique'>,
+): void {
+  switch (aggregation) {
+    case 'sum':
+    case 'count':
+    case 'weighted_sum':
+      state.quantity = add(state.quantity, other.quantity);
+      return;
+    case 'max':
+    case 'min':
+      if (other.count === 0) return;
+      if (state.count === 0) state.quantity = other.quantity;
+      else if (aggregation === 'max') state.quantity = larger(state.quantity, other.quantity);
+      else state.quantity = smaller(state.quantity, other.quantity);
+      state.count = 1;
+      return;
+    case 'latest':
+      if (other.order === undefined || (state.order !== undefined && compareText(state.order, other.order) >= 0))
+        return;
+      state.order = other.order;
+      state.quantity = other.quantity;
+      return;
+    case 'avg':
+      if (other.count === 0) return;
+      state.total = add(state.total ?? ZERO, other.total ?? ZERO);
+      state.count += other.count;
+      state.quantity = divide(state.total, decimal(state.count), QUANTITY_ROUNDING);
+  }
+}
+
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

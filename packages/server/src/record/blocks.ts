@@ -18,6 +18,6 @@ export function packLines(text: Buffer): Promise<Buffer> {
   return compress(text, COMPRESSION);
 }
 
-export function unpackLines(packed: Buffer): string[] {
+export function unpackLines(packed: Uint8Array): string[] {
   return zstdDecompressSync(packed, { maxOutputLength: BLOCK_BYTES_MAX }).toString('utf8').split('\n');
 }

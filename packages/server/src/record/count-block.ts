@@ -86,11 +86,13 @@ function adjustedSpending(
   const { event, dimensions } = prepared;
   const received = takesBack?.receivedAt ?? context.now;
   const isBackfill = received - event.occurredAt > LIMITS.lateDaysDefault * DAY_MICROS;
-  const charge = ledgerDecimal(rated?.charge ?? 0n);
+  const posted = ledgerDecimal(rated?.charge ?? 0n);
+  const charge = takesBack === undefined ? posted : negate(posted);
+  const currency = version?.card.currency;
   return {
     subject: subjectOf(customer?.externalId, dimensions, event.data, actor, runs),
-    currency: version?.card.currency,
-    amounts: { charge: takesBack === undefined ? charge : negate(charge) },
+    currency,
+    amounts: { charge, ...(currency?.startsWith('credit:') === true && { credits: charge }) },
     at: isBackfill ? event.occurredAt : received,
     sign: takesBack === undefined ? 1 : -1,
     hold: undefined,
@@ -137,11 +139,14 @@ const METER_OF: Readonly<Partial<Record<string, Measure>>> = {
 
 function amountsOf(
   { services, catalog }: BlockContext,
-  { prepared, reverses }: Attributed,
+  { prepared, reverses, version }: Attributed,
   charge: Decimal | undefined,
 ): Partial<Record<Measure, Decimal>> {
   const amounts: Partial<Record<Measure, Decimal>> = {};
-  if (charge !== undefined) amounts.charge = charge;
+  if (charge !== undefined) {
+    amounts.charge = charge;
+    if (version?.card.currency.startsWith('credit:') === true) amounts.credits = charge;
+  }
   for (const { meter, quantity } of (reverses?.prepared ?? prepared).quantities) {
     const measure = METER_OF[meter];
     if (measure !== undefined) amounts[measure] = quantity;

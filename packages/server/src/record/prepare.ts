@@ -107,10 +107,20 @@ export function prepareEvent(
   };
 }
 
+/** The dimensions of a recorded event as {@link prepareEvent} gives them, for whoever needs nothing else of it. */
+export function recordedDimensions(
+  event: Pick<CapturedEvent, 'type' | 'status' | 'data'>,
+  recorded: Pick<EventRating, 'model' | 'work'>,
+): Record<string, string | undefined> {
+  const usage = hasUsage(event) ? usageOf(event) : undefined;
+  const reported = usage?.model ?? text(event.data.model);
+  return dimensionsOf(event, usage, reported, recorded.model ?? undefined, recorded.work);
+}
+
 /** Calls that may have been timed on their device; a tool's compute counts beside its call. */
 const REPORTS_SECONDS: ReadonlySet<string> = new Set(['llm.call', 'embedding.call', 'compute.run', 'agent.action']);
 
-function hasUsage(event: CapturedEvent): boolean {
+export function hasUsage(event: Pick<CapturedEvent, 'type' | 'data'>): boolean {
   return (
     event.type === 'llm.call' ||
     event.type === 'embedding.call' ||
@@ -119,7 +129,7 @@ function hasUsage(event: CapturedEvent): boolean {
   );
 }
 
-function usageOf(event: CapturedEvent): UsageRecord {
+function usageOf(event: Pick<CapturedEvent, 'data'>): UsageRecord {
   const { data } = event;
   const quality = statedQuality(data.quality);
   const usage = normaliseUsage({
@@ -253,7 +263,7 @@ function isKnown(model: ResolvedModel): model is ResolvedModel & RecordedModel {
 const OWN_NAMES: ReadonlySet<string> = new Set(['token_class', 'context_length']);
 
 function dimensionsOf(
-  event: CapturedEvent,
+  event: Pick<CapturedEvent, 'type' | 'status' | 'data'>,
   usage: UsageRecord | undefined,
   reported: string | undefined,
   model: RecordedModel | undefined,

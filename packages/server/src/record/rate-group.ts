@@ -20,6 +20,7 @@ import { type AccumulatorState, accumulate, type Increment, secondsBetween } fro
 import { type AccumulatorRow, type BucketWork, type Debit, drain, nameOf, post, workOf } from './bucket-work.ts';
 import { type LineParts, writeLine } from './encode-rating.ts';
 import { ByteWriter } from '../event/byte-writer.ts';
+import type { CapturedEvent } from '../event/event.ts';
 import { matchBucket, matchPrice } from './match-price.ts';
 import type { PreparedEvent } from './prepare.ts';
 import { changeOfCharge, LINEAR, recordedBucket } from './recorded-bucket.ts';
@@ -322,8 +323,10 @@ function notBelow(amount: Decimal, charged: LedgerUnits): Decimal {
 }
 
 /** Who pays for a call that failed or was retried is the price's policy, decided on the event alone (DESIGN section 9). */
-function whyAbsorbed(event: PreparedEvent, price: CompiledPrice): 'failed_call' | 'retry' | undefined {
-  const { isFinal, status } = event.event;
+export function whyAbsorbed(
+  { event: { isFinal, status } }: { readonly event: Pick<CapturedEvent, 'isFinal' | 'status'> },
+  price: CompiledPrice,
+): 'failed_call' | 'retry' | undefined {
   if (!isFinal) return price.retries === 'absorb' ? 'retry' : undefined;
   return status !== 'ok' && price.failedCalls === 'absorb' ? 'failed_call' : undefined;
 }
@@ -333,7 +336,7 @@ const PLAIN_QUANTITY = decimal(10n ** 13n);
 /** One event may cost this much of a currency, in ledger units: far beyond any call, far below what the ledger's columns hold. */
 const EVENT_AMOUNT_MAX: LedgerUnits = 10n ** 12n * 10n ** 12n;
 
-function isBeyondMoney(cell: Bucket, quantity: Decimal): boolean {
+export function isBeyondMoney(cell: Bucket, quantity: Decimal): boolean {
   const size = absolute(quantity);
   return compare(size, PLAIN_QUANTITY) >= 0 && ledgerUnits(cell.rate.marginal(ZERO, size)) > EVENT_AMOUNT_MAX;
 }
@@ -348,7 +351,10 @@ export function unratedEvent(event: PreparedEvent, reason: 'no_customer' | 'no_r
 }
 
 /** Sortable text of (time, source, id). */
-export function orderKey(event: PreparedEvent): string {
-  const { occurredAt, source, id } = event.event;
+export function orderKey({
+  event: { occurredAt, source, id },
+}: {
+  readonly event: Pick<CapturedEvent, 'occurredAt' | 'source' | 'id'>;
+}): string {
   return `${String(occurredAt).padStart(16, '0')}\u0001${source}\u0001${id}`;
 }

@@ -95,22 +95,6 @@ describe('a simulation', () => {
     expect((await simulate({ customer: 'b' })).totals).toMatchObject({ old: '0.13', new: '0.13', customers: 1 });
   });
 
-  test.each([
-    ['prices each event by itself', { type: 'percentage', rate: '0.1', fixed_amount: '1' }],
-    [
-      'looks at region_of_mine',
-      { type: 'matrix', dimensions: ['region_of_mine'], cells: [{ match: { region_of_mine: 'x' }, unit_amount: '1' }] },
-    ],
-  ])('refuses a card that needs single events: %s', async (reason, model) => {
-    const { send } = await world(card(perUnit('0.01'), perUnit('0.02')), []);
-    const answer = await send('POST', '/v1/rate_cards/default/simulate', {
-      month: MONTH,
-      card: card(model, perUnit('1')),
-    });
-    expect(answer.status).toBe(400);
-    expect(answer.body.detail).toContain(reason);
-  });
-
   test('of an unknown card, a card that is not valid, a month that is none', async () => {
     const { send } = await world(card(perUnit('0.01'), perUnit('0.02')), []);
     expect((await send('POST', '/v1/rate_cards/none/simulate', { month: MONTH })).status).toBe(404);

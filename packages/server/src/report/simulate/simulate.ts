@@ -4,43 +4,65 @@ import { ROLLUP_METERS, TOKEN_METERS, USAGE_DIMENSIONS } from '../../catalog/bui
 import { matchBucket, matchPrice } from '../../record/match-price.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type RecordedTotal, recordedTotals, summedUsage } from './read-sums.ts';
+import { simulateFromEvents, type SimulationWatch } from './simulate-from-events.ts';
 import { SimulatedTotal, whyNotFromSums } from './simulated-total.ts';
 
 export type SimulatedCustomer = { readonly customer: string; readonly old: Decimal; readonly new: Decimal };
+
+/** What was read: sums that stand already, sums made in SQL, or single events. */
+export type SimulationMethod = 'running_totals' | 'summed_usage' | 'events';
 
 export type Simulation =
   | {
       readonly ok: true;
       /** `running_totals`: the card divides usage as the cards in force did, so their totals were priced anew. */
-      readonly method: 'running_totals' | 'summed_usage';
+      readonly method: SimulationMethod;
+      /** Why sums were not enough; only where events were read. */
+      readonly reason: string | undefined;
+      /** Requests behind summed usage. */
       readonly requests: bigint | null;
+      /** Single events read and priced. */
+      readonly events: number | null;
       readonly customers: readonly SimulatedCustomer[];
       /** Quantities that the simulated card does not price. */
       readonly unrated: ReadonlyMap<string, Decimal>;
     }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly tooMany: string };
 
-export type SimulatedCard = { readonly card: CompiledRateCard; readonly prices: readonly unknown[] };
+export type SimulatedCard = {
+  readonly card: CompiledRateCard;
+  readonly prices: readonly unknown[];
+  readonly document: unknown;
+};
+
+export type SimulationQuestion = {
+  readonly environmentId: number;
+  /** YYYY-MM. */
+  readonly month: string;
+  readonly customer: string | undefined;
+};
 
 /** What tells two prices' usage apart: everything but how it is charged. */
 type PriceIdentity = { readonly meter?: unknown; readonly match?: unknown; readonly key?: unknown };
 
 /**
- * What a month of real usage would have cost under another card. Reads only; nothing is locked. Where the simulated card divides
- * usage exactly as the cards in force did, their running totals are enough; else usage summed by its dimensions, in SQL.
+ * What a month of real usage would have cost under another card. Reads only, in one transaction of the caller's whose snapshot
+ * holds; nothing is locked. Where the simulated card divides usage exactly as the cards in force did, their running totals are
+ * enough; else usage summed by its dimensions, in SQL; else the events themselves.
  */
 export async function simulate(
   db: Queryable,
-  environmentId: number,
-  month: string,
-  customer: string | undefined,
+  question: SimulationQuestion,
   simulated: SimulatedCard,
+  watch: SimulationWatch,
 ): Promise<Simulation> {
-  const recorded = (await recordedTotals(db, environmentId, month, customer)).filter(
-    (one) => one.currency === simulated.card.currency,
-  );
+  const { environmentId, month, customer } = question;
+  const recorded = await recordedTotals(db, environmentId, month, customer);
   const old = new Map<string, Decimal>();
-  for (const one of recorded) old.set(one.customer, add(old.get(one.customer) ?? ZERO, decimal(one.charged)));
+  for (const one of recorded) {
+    if (one.currency === simulated.card.currency)
+      old.set(one.customer, add(old.get(one.customer) ?? ZERO, decimal(one.charged)));
+  }
   const versions = [...new Set(recorded.map((one) => one.card_version_id))];
   if (recorded.length > 0 && (await dividesAlike(db, environmentId, versions, simulated))) {
     const fromTotals = priceTotals(recorded, simulated.card);
@@ -48,13 +70,43 @@ export async function simulate(
       return {
         ok: true,
         method: 'running_totals',
+        reason: undefined,
         requests: null,
+        events: null,
         customers: paired(old, fromTotals),
         unrated: new Map(),
       };
     }
   }
-  return fromUsage(db, environmentId, month, customer, simulated, old);
+  const hasSubscriptions = recorded.some(({ period }) => period.includes('@'));
+  const reason = hasSubscriptions
+    ? 'a customer has a subscription, whose periods are no calendar months'
+    : whySumsAreNotEnough(simulated);
+  if (reason === undefined) return fromUsage(db, question, simulated, old);
+  const priced = await simulateFromEvents(db, question, simulated, watch);
+  if (!priced.ok) return priced;
+  const { events, charges, unrated } = priced;
+  return {
+    ok: true,
+    method: 'events',
+    reason,
+    requests: null,
+    events,
+    customers: paired(old, charges),
+    unrated,
+  };
+}
+
+/** How each meter of the card was priced: one that counts the first so many events free asks for them in their order. */
+export function methodsOfMeters({ card, prices }: SimulatedCard, method: SimulationMethod) {
+  const methods = new Map<string, 'running_totals' | 'summed_usage' | 'grouped_events' | 'ordered_events'>();
+  card.prices.forEach((price, index) => {
+    if (method !== 'events') methods.set(price.meter, method);
+    else if (price.timing === 'per_event' && /"free_(events|units)":/.test(JSON.stringify(prices[index])))
+      methods.set(price.meter, 'ordered_events');
+    else if (!methods.has(price.meter)) methods.set(price.meter, 'grouped_events');
+  });
+  return [...methods].map(([meter, of]) => ({ meter, method: of }));
 }
 
 /** Whether every card in force had the same prices as the simulated one, apart from what they charge. */
@@ -111,17 +163,17 @@ function priceTotals(recorded: readonly RecordedTotal[], card: CompiledRateCard)
 const COLUMN_METERS = ROLLUP_METERS.filter((meter) => meter.key !== 'charge' && meter.key !== 'provider_cost');
 const TOKEN_CLASS_OF = new Map(TOKEN_METERS.map((meter) => [meter.key, meter.tokenClass]));
 
+function whySumsAreNotEnough({ card, prices }: SimulatedCard): string | undefined {
+  const meters = new Set([...COLUMN_METERS.map((meter) => meter.key), 'total_tokens']);
+  return whyNotFromSums(card.prices, prices, meters, new Set([...USAGE_DIMENSIONS, 'token_class']));
+}
+
 async function fromUsage(
   db: Queryable,
-  environmentId: number,
-  month: string,
-  customer: string | undefined,
-  { card, prices }: SimulatedCard,
+  { environmentId, month, customer }: SimulationQuestion,
+  { card }: SimulatedCard,
   old: ReadonlyMap<string, Decimal>,
 ): Promise<Simulation> {
-  const meters = new Set([...COLUMN_METERS.map((meter) => meter.key), 'total_tokens']);
-  const reason = whyNotFromSums(card.prices, prices, meters, new Set([...USAGE_DIMENSIONS, 'token_class']));
-  if (reason !== undefined) return { ok: false, reason };
   const columns = COLUMN_METERS.filter((meter) => isAsked(card.prices, meter.key)).map((meter) => meter.key);
   const rows = await summedUsage(db, environmentId, month, customer, columns);
   const totals = new Map<string, SimulatedTotal>();
@@ -137,7 +189,15 @@ async function fromUsage(
     addRow(total, card, row, columns, unrated);
   }
   const charges = new Map([...totals].map(([name, total]) => [name, total.charge()]));
-  return { ok: true, method: 'summed_usage', requests, customers: paired(old, charges), unrated };
+  return {
+    ok: true,
+    method: 'summed_usage',
+    reason: undefined,
+    requests,
+    events: null,
+    customers: paired(old, charges),
+    unrated,
+  };
 }
 
 /** Whether the card may price the meter: itself, by its fallback, or as part of a total. */
@@ -181,7 +241,7 @@ function addQuantity(
 ): boolean {
   const price = matchPrice(card, meter, dimensions);
   if (price === undefined) return false;
-  if (price.isFree) return true;
+  if (price.isFree || price.timing === 'at_close') return true;
   const bucket = matchBucket(price, dimensions);
   if (bucket === undefined) return false;
   total.add(price, bucket, quantity);

@@ -11,11 +11,11 @@ export class SimulatedTotal {
     else known.quantity = add(known.quantity, quantity);
   }
 
-  /** R of each bucket's whole quantity: what the card would have charged while the month ran. */
+  /** R of each bucket's whole quantity, less R(0), which falls due at the close: what the card would have charged while the month ran. */
   charge(): Decimal {
     let sum = ZERO;
     for (const [bucket, { quantity }] of this.#buckets) {
-      if (!isNegative(quantity)) sum = add(sum, bucket.rate.total(quantity));
+      if (!isNegative(quantity)) sum = add(sum, bucket.rate.marginal(ZERO, quantity));
     }
     return sum;
   }
@@ -34,7 +34,6 @@ export function whyNotFromSums(
   for (const price of prices) {
     if (!meters.has(price.meter)) return `${price.key} prices ${price.meter}, which is no built-in meter`;
     if (price.timing === 'per_event') return `${price.key} prices each event by itself`;
-    if (price.timing === 'at_close') return `${price.key} falls due only when a period closes`;
     if (price.failedCalls === 'absorb' || price.retries === 'absorb')
       return `${price.key} has a policy for failed calls or retries, which single events decide`;
   }
@@ -45,7 +44,7 @@ export function whyNotFromSums(
 }
 
 /** Names of dimensions that a card's matches, matrices and rules look at. */
-function dimensionsAsked(specs: readonly unknown[]): Set<string> {
+export function dimensionsAsked(document: unknown): Set<string> {
   const names = new Set<string>();
   const walk = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;
@@ -64,6 +63,6 @@ function dimensionsAsked(specs: readonly unknown[]): Set<string> {
       else walk(member);
     }
   };
-  walk(specs);
+  walk(document);
   return names;
 }
