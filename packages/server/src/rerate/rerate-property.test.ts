@@ -213,7 +213,7 @@ test('the charge is that of the events under the final catalog, whatever happene
       adjusted += data.filter(({ events_adjusted }) => events_adjusted !== '0').length;
       charged += expected.size;
     }),
-    { numRuns: 12 },
+    { numRuns: 10 },
   );
   // The worlds were no empty ones.
   expect(adjusted).toBeGreaterThan(5);
