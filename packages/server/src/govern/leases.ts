@@ -142,6 +142,7 @@ export class Leases {
     const listener = await this.#listener?.catch(() => undefined);
     await Promise.all(this.#running);
     await Promise.all([...this.#byId.values()].map((lease) => this.#drain(lease).catch(() => undefined)));
+    await Promise.allSettled(this.#flushes.values());
     listener?.stop();
   }
 
