@@ -4,7 +4,7 @@ import type { ErgonProcesses, ProcessAnswer, TestEnvironment } from './processes
 
 /**
  * Everything at once on a few customers: holds and all that ends them, events in batches over several customers, with and
- * without holds, voids, grants given and taken back, top-ups paid and failed, budgets, cards, subscriptions changed, and a
+ * without holds, voids, grants given and taken back, top-ups paid and failed, budgets, cards, re-ratings, subscriptions changed, and a
  * sandbox's clock that closes their periods and lets holds and grants expire. Whatever comes when: no circle of locks, no
  * answer that is a failure of the service, nothing left held, and books that the audit recomputes.
  */
@@ -174,6 +174,16 @@ const DEEDS: readonly Deed[] = [
     },
   },
   {
+    name: 'rerate',
+    weight: 1,
+    run: async ({ ask, below, pick }) => {
+      const span = { from: '2026-10-01T00:00:00Z', to: '2027-03-01T00:00:00Z' };
+      const body = { ...span, customer: pick(CUSTOMERS), dry_run: below(2) === 0 };
+      // 404: nothing was heard of the customer yet. 409: enough of them wait already.
+      await ask('POST', '/v1/rerate', body, [201, 404, 409]);
+    },
+  },
+  {
     name: 'read',
     weight: 4,
     run: async ({ ask, pick }) => {
@@ -323,7 +333,8 @@ async function moveTo({ environment, wrong }: Storm, hours: number): Promise<voi
 async function settle(processes: ErgonProcesses, { environment, wrong }: Storm): Promise<void> {
   const left = async () => {
     const { rows } = await processes.sql.query<{ open: number; counted: number; funds: number }>(
-      `select (select count(*) from hold where environment_id = $1 and status in ('pending', 'dispatched'))::int as open,
+      `select ((select count(*) from hold where environment_id = $1 and status in ('pending', 'dispatched'))
+           + (select count(*) from rerate where environment_id = $1 and finished_at is null))::int as open,
          (select count(*) from budget_counter where environment_id = $1 and held <> 0)::int as counted,
          (select count(*) from account where environment_id = $1 and kind = 'held' and balance <> 0)::int as funds`,
       [environment.id],

@@ -57,7 +57,7 @@ export async function rateBlock(context: BlockContext, events: readonly (Attribu
   const lock = (withSpent: boolean) =>
     lockAccounts(context.client, context.environmentId, customerIds, withSpent, context.services.grantFacts);
   // All that is known to be needed at once, so that no account is locked after one that comes later in the order.
-  const isVoiding = events.some((one) => one?.reverses !== undefined);
+  const isVoiding = events.some((one) => one?.reverses !== undefined || one?.adjusts !== undefined);
   // A void that waited for an event of this very transaction, whose accounts are locked without those.
   if (isVoiding && context.withSpent === false) throw new SpentGrantsNeededError();
   const withSpent = context.withSpent === true || isVoiding || wanted.length > 0;
