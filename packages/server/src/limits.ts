@@ -40,8 +40,8 @@ export const LIMITS = {
   runDepthMax: 32,
   /** Customers listed in the answer of one simulation; its totals are over all. */
   simulatedCustomersMax: 1_000,
-  /** Events a re-rating reads before it commits and lets others in: some 100 ms. */
-  rerateEventsTogether: 2_000,
+  /** Events a re-rating reads before it commits and lets ingest in again, but for the rest of a block: some 100 ms. */
+  rerateEventsTogether: 500,
   /** Events of one customer that a dry run rates at once, because it can keep nothing in between. */
   rerateDryRunEventsMax: 20_000,
   /** Re-ratings of an environment that wait or run. */
