@@ -5,12 +5,13 @@ import { type HoldsResult, holdsBench } from './holds-bench.ts';
 import { type BenchOptions, type IngestResult, ingestBench, type Shape } from './ingest-bench.ts';
 import { PURE_SCENARIOS, runPureBench } from './pure-benches.ts';
 import { type ReplicasResult, replicasBench } from './replicas-bench.ts';
+import { type SimulateResult, simulateBench } from './simulate-bench.ts';
 import { fdatasyncMs, machine, say, whole } from './support/report.ts';
 import { startGenerator } from './support/rig.ts';
 import { tmpdir } from 'node:os';
 
 /** `npm run bench`: docs/benchmarks.md says what it measures and how to read it. */
-const SERVICE_SCENARIOS = ['ingest', 'flops', 'replicas', 'identities', 'holds'];
+const SERVICE_SCENARIOS = ['ingest', 'flops', 'replicas', 'identities', 'holds', 'simulate'];
 const SCENARIOS = [...PURE_SCENARIOS, ...SERVICE_SCENARIOS];
 const USAGE = `npm run bench -- [scenario ...] [options]
   ${SCENARIOS.join(', ')}: which to run (default all)
@@ -19,6 +20,7 @@ const USAGE = `npm run bench -- [scenario ...] [options]
   --seconds 3                              length of a round
   --rounds 3                               rounds of each, service and floor by turns
   --identities 2000000                     identities to load first (the acceptance figure is for 50000000)
+  --events 10000000                        events of the month that simulate prices
   --directory DIR                          where data directories go (default: the system's temporary directory)
   --json                                   results as JSON on standard output`;
 
@@ -30,6 +32,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '3' },
     identities: { type: 'string', default: '2000000' },
+    events: { type: 'string', default: '10000000' },
     directory: { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -81,6 +84,7 @@ const results: {
   replicas?: ReplicasResult[];
   identities?: IdentitiesResult;
   holds?: HoldsResult;
+  simulate?: SimulateResult;
 } = { machine: host, fdatasyncMs: fdatasync };
 const differences: string[] = [];
 if (scenarios.has('ingest')) {
@@ -102,6 +106,10 @@ if (scenarios.has('identities')) {
 if (scenarios.has('holds')) {
   results.holds = await holdsBench(options, fdatasync);
   differences.push(...results.holds.differences);
+}
+if (scenarios.has('simulate')) {
+  results.simulate = await simulateBench(options, generator, Number(values.events));
+  differences.push(...results.simulate.differences);
 }
 generator.stop();
 

@@ -46,6 +46,9 @@ export const LIMITS = {
   rerateDryRunEventsMax: 20_000,
   /** Re-ratings of an environment that wait or run. */
   reratesOpenMax: 100,
+  /** Usage of one previewed rate card, and the single events in it. */
+  previewedUsageMax: 1_000,
+  previewedTransactionsMax: 10_000,
   /** Running totals, and distinct values of unique meters, that one simulation from events may keep in memory. */
   simulatedTotalsMax: 1_000_000,
   simulatedValuesMax: 2_000_000,

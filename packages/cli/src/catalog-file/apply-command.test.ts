@@ -50,6 +50,19 @@ plans:
     fees: [{ key: base, amount: 20 }]
 `;
 
+test('the example of the documentation says in an empty environment what the page shows', async () => {
+  const page = readFileSync(new URL('../../../../docs/catalog.md', import.meta.url), 'utf8');
+  const nextYear = `${new Date().getUTCFullYear() + 1}-`;
+  const example = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+  const file = write('example.yaml', example.replaceAll('2027-', nextYear));
+  const shown = /catalog\.yaml --dry-run\n([\s\S]*?\n)\n/.exec(page)?.[1] ?? '';
+  expect(await run('apply', file, '--dry-run')).toEqual({
+    code: EXIT_CODE.ok,
+    error: '',
+    out: shown.replaceAll('catalog.yaml', file).replaceAll('2027-', nextYear),
+  });
+});
+
 test('a file is shown, checked, applied, changed, exported and applied again', async () => {
   const file = write('catalog.yaml', CATALOG);
   const dry = await run('apply', file, '--dry-run');
@@ -74,7 +87,7 @@ test('a file is shown, checked, applied, changed, exported and applied again', a
   expect(again).toEqual({
     code: EXIT_CODE.ok,
     error: '',
-    out: '= 3 unchanged\nNo difference: the catalog says what 3 entries of the file say.\n',
+    out: '= 3 unchanged\nNo difference: the catalog is as the file says (3 entries).\n',
   });
 
   const price = '      - { meter: input_tokens, charge_model: { type: free } }\n      - meter: gpu_seconds';

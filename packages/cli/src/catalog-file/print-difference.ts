@@ -79,7 +79,7 @@ export function summary(found: CatalogApplied): string {
     ...(found.changed > 0 ? [`${found.changed} to change`] : []),
   ];
   if (parts.length === 0)
-    return `No difference: the catalog says what ${plural(found.unchanged, 'entry', 'entries')} of the file say.`;
+    return `No difference: the catalog is as the file says (${plural(found.unchanged, 'entry', 'entries')}).`;
   return `${parts.join(', ')}.`;
 }
 

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestApp, type TestApp } from '../http/test-app.test-support.ts';
+import { environmentRows } from './environment-rows.test-support.ts';
 
 let app: TestApp;
 beforeAll(async () => {
@@ -25,25 +26,8 @@ async function open() {
     apply: (file: unknown, query = '') => call('POST', `/v1/catalog/apply${query}`, file),
     dryRun: (file: unknown) => call('POST', '/v1/catalog/apply?dry_run=true', file),
     exported: () => call('GET', '/v1/catalog'),
-    tables: () => tablesOf(`file-${environments}`),
+    tables: () => environmentRows(app, key),
   };
-}
-
-const TABLES = [
-  ...['meter', 'rate_card_version', 'billing_definition', 'provider_price_version', 'model_alias'],
-  ...['customer', 'customer_override', 'audit_log'],
-];
-
-/** Every row that a catalog file may touch, and the revision. */
-async function tablesOf(environment: string): Promise<Json> {
-  const { pool } = app.database;
-  const found = await pool.query('select id, catalog_revision from environment where key = $1', [environment]);
-  const rows = [found.rows];
-  for (const table of TABLES) {
-    const sql = `select to_jsonb(t) as row from ${table} t where environment_id = $1 order by to_jsonb(t)::text`;
-    rows.push((await pool.query(sql, [found.rows[0].id])).rows);
-  }
-  return JSON.parse(JSON.stringify(rows, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)));
 }
 
 const perUnit = (unit_amount: string) => ({ type: 'per_unit', unit_amount });

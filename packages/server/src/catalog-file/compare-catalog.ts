@@ -191,7 +191,7 @@ function overrides(
   );
   const absent = Object.entries(given).flatMap(([customer, specs]) =>
     [...(known.get(customer) ?? [])].flatMap(([key, spec]) =>
-      specs[key] === undefined && !hasEnded(spec, now) ? [{ customer, key }] : [],
+      !Object.hasOwn(specs, key) && !hasEnded(spec, now) ? [{ customer, key }] : [],
     ),
   );
   return { pairs, absent, problems: [] };

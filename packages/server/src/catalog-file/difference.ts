@@ -13,7 +13,9 @@ export function isSame(a: unknown, b: unknown): boolean {
     return a.length === b.length && a.every((element, index) => isSame(element, b[index]));
   }
   if (!isRecord(a) || !isRecord(b)) return false;
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((name) => isSame(a[name], b[name]));
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((name) =>
+    isSame(memberOf(a, name), memberOf(b, name)),
+  );
 }
 
 /** What differs, member by member: pointers into the new spec, or into the old one for what is taken away. */
@@ -24,7 +26,9 @@ export function differenceOf(old: unknown, wanted: unknown, pointer = ''): Membe
   if (Array.isArray(old) && Array.isArray(wanted)) return arrayDifference(old, wanted, pointer);
   if (isRecord(old) && isRecord(wanted)) {
     const names = new Set([...Object.keys(old), ...Object.keys(wanted)]);
-    return [...names].flatMap((name) => differenceOf(old[name], wanted[name], `${pointer}/${escapePointer(name)}`));
+    return [...names].flatMap((name) =>
+      differenceOf(memberOf(old, name), memberOf(wanted, name), `${pointer}/${escapePointer(name)}`),
+    );
   }
   return [{ pointer, old, new: wanted }];
 }
@@ -70,6 +74,11 @@ function nameOf(element: unknown, index: number): string {
 function isAmount(text: string, number: number): boolean {
   const [a, b] = [parseDecimal(text), parseDecimal(String(number))];
   return a !== undefined && b !== undefined && compare(a, b) === 0;
+}
+
+/** A dimension may be called `constructor`, which every object has from elsewhere. */
+function memberOf(record: Readonly<Record<string, unknown>>, name: string): unknown {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -4,7 +4,7 @@ import { formatInstant } from '../event/instant.ts';
 import { fieldErrors } from '../http/field-errors.ts';
 import { refuse } from '../http/problem.ts';
 import { instantMicros } from '../http/wire.ts';
-import { type CatalogFile, catalogFile } from './catalog-file.ts';
+import { type CatalogFile, catalogFile, KINDS } from './catalog-file.ts';
 import { type Catalog, DEFINITION_KINDS, type Standing } from './read-catalog.ts';
 import { withoutDefaults } from './without-defaults.ts';
 
@@ -25,8 +25,9 @@ export function exportCatalog(catalog: Catalog, now: number): CatalogFile {
     model_aliases: record(catalog.model_aliases, (model) => model),
     customer_overrides: record(catalog.customer_overrides, (specs) => record(specs, (spec) => undated(spec, now))),
   };
-  const kept = Object.entries(sections).filter(([, entries]) => Object.keys(entries).length > 0);
-  const file = Object.fromEntries(kept);
+  // In the order in which they name each other, which is how a person reads them.
+  const kept = KINDS.filter((kind) => Object.keys(sections[kind] ?? {}).length > 0);
+  const file = Object.fromEntries(kept.map((kind) => [kind, sections[kind]]));
   const read = catalogFile.safeParse(file);
   if (read.success) return file;
   const remedy = 'ask for some kinds at a time: ?kinds=plans,features';

@@ -11,7 +11,7 @@ import {
   type ProviderPrice,
   priceTableReport,
 } from '../provider-prices/index.ts';
-import { type CatalogSnapshot, loadSnapshot } from './snapshot.ts';
+import { currentSnapshot } from './current-snapshot.ts';
 
 const tableAnswer = z
   .strictObject({
@@ -183,19 +183,6 @@ function registerLookup(app: App, services: AppServices): void {
       };
     },
   );
-}
-
-/** The remembered catalog where it is the present one. */
-async function currentSnapshot({ database, record }: AppServices, environmentId: number): Promise<CatalogSnapshot> {
-  const known = await record.catalog(environmentId);
-  const result = await database.pool.query<{ catalog_revision: bigint }>(
-    'select catalog_revision from environment where id = $1',
-    [environmentId],
-  );
-  if (result.rows[0]?.catalog_revision === known.revision) return known;
-  const loaded = await loadSnapshot(database.pool, environmentId);
-  record.rememberCatalog(loaded);
-  return loaded;
 }
 
 const DAY_MICROS = 86_400_000_000;

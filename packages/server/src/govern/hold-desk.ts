@@ -51,10 +51,6 @@ type Waiting = {
   readonly reject: (error: unknown) => void;
 };
 
-type Queue = { readonly waiting: Waiting[]; running: number };
-
-const IN_FLIGHT_MAX = Number(process.env['HOLD_IN_FLIGHT'] ?? 1);
-
 /** PostgreSQL: unique_violation (two first holds of one id), serialization_failure, deadlock_detected: nothing happened, once more. */
 const RETRYABLE = new Set(['23505', '40001', '40P01']);
 const ATTEMPTS_MAX = 5;
@@ -68,7 +64,7 @@ const CACHED_MAX = 100_000;
 export class HoldDesk {
   readonly #database: Database;
   readonly #now: (environmentId: number) => number;
-  readonly #queues = new Map<number, Queue>();
+  readonly #queues = new Map<number, Waiting[]>();
   /** A budget's key never changes under its id. */
   readonly #budgetKeys = new Map<number, string>();
   /** Customers, by id, with a wallet in a currency: a wallet stays, so it need not be looked for again. */
@@ -103,22 +99,22 @@ export class HoldDesk {
     this.#waiting += 1;
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { request, revision, resolve, reject };
-      let queue = this.#queues.get(environmentId);
-      if (queue === undefined) {
-        queue = { waiting: [], running: 0 };
-        this.#queues.set(environmentId, queue);
+      const queue = this.#queues.get(environmentId);
+      if (queue !== undefined) {
+        queue.push(waiting);
+        return;
       }
-      queue.waiting.push(waiting);
-      if (queue.running < IN_FLIGHT_MAX) void this.#drain(environmentId, queue);
+      const opened = [waiting];
+      this.#queues.set(environmentId, opened);
+      void this.#drain(environmentId, opened);
     });
   }
 
-  async #drain(environmentId: number, queue: Queue): Promise<void> {
-    queue.running += 1;
+  async #drain(environmentId: number, queue: Waiting[]): Promise<void> {
     // A turn later, so that requests of one turn of the event loop share the first statement too.
     await new Promise((resolve) => setImmediate(resolve));
-    while (queue.waiting.length > 0) {
-      const group = takeGroup(queue.waiting);
+    while (queue.length > 0) {
+      const group = takeGroup(queue);
       this.#waiting -= group.length;
       try {
         await this.#take(environmentId, group);
@@ -131,8 +127,7 @@ export class HoldDesk {
         }
       }
     }
-    queue.running -= 1;
-    if (queue.running === 0) this.#queues.delete(environmentId);
+    this.#queues.delete(environmentId);
   }
 
   async #take(environmentId: number, group: readonly Waiting[]): Promise<void> {

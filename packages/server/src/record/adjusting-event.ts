@@ -7,6 +7,9 @@ const RATING_TYPE = 'event.rating';
 /** An adjusting record that takes back what an earlier rating of an event charged. */
 const TAKE_BACK_TYPE = 'event.rating_taken_back';
 
+/** How the types of both begin, to find them in an event's text. */
+export const ADJUSTING_TYPES = 'event.rating';
+
 type Origin = Pick<CapturedEvent, 'type' | 'source'>;
 
 /** Whether the event is a record that adjusts the charge of another: it has lines, and no usage of its own. */

@@ -16,27 +16,46 @@ import type { FoldedTotal } from './fold-messages.ts';
 const LISTED_REMEMBERED_MAX = 20_000;
 const listedOf = new WeakMap<Bucket, Map<string, Decimal>>();
 
+/** Together below 2^53, so that no sum of the one and the other is ever rounded. */
+const WHOLE_DIGITS_MAX = 15;
+const WHOLES_MAX = 8_000_000_000_000_000;
+
 /** The running total of one customer, period and bucket while events are read. Totals of parts of the events can be merged. */
 export class BucketFold {
   readonly #state: AccumulatorState = emptyAccumulator();
   readonly #aggregation: Aggregation;
+  readonly #listedTexts: Map<string, Decimal> | undefined;
   readonly price: CompiledPrice;
   readonly bucket: Bucket;
   #values: Set<string> | undefined;
   #events = 0;
+  #wholes = 0;
   #listed = ZERO;
 
   constructor(price: CompiledPrice, bucket: Bucket, aggregation: Aggregation) {
     this.price = price;
     this.bucket = bucket;
     this.#aggregation = aggregation;
+    this.#listedTexts =
+      price.timing === 'per_event' && bucket.perEvent?.together !== undefined ? listedTexts(bucket) : undefined;
   }
 
   /** A quantity of an event under a price whose order does not matter. */
   add(text: string): void {
     this.#events += 1;
-    this.#state.quantity = add(this.#state.quantity, decimal(text));
+    const whole = Number(text);
+    // Most quantities are small counts, whose sum a double holds exactly; they are taken into the exact sum before it cannot.
+    if (text.length <= WHOLE_DIGITS_MAX && Number.isInteger(whole)) {
+      this.#wholes += whole;
+      if (Math.abs(this.#wholes) >= WHOLES_MAX) this.#takeWholes();
+    } else this.#state.quantity = add(this.#state.quantity, decimal(text));
     this.#list(text);
+  }
+
+  #takeWholes(): void {
+    if (this.#wholes === 0) return;
+    this.#state.quantity = add(this.#state.quantity, decimal(this.#wholes));
+    this.#wholes = 0;
   }
 
   /** What an event gave to a custom meter. @returns whether it was a value not seen before, of a unique meter. */
@@ -49,16 +68,11 @@ export class BucketFold {
   }
 
   #list(text: string): void {
-    const together = this.bucket.perEvent?.together;
-    if (together === undefined || this.price.timing !== 'per_event') return;
-    let known = listedOf.get(this.bucket);
-    if (known === undefined) {
-      known = new Map();
-      listedOf.set(this.bucket, known);
-    }
+    const known = this.#listedTexts;
+    if (known === undefined) return;
     let listed = known.get(text);
     if (listed === undefined) {
-      listed = together.listed(decimal(text));
+      listed = this.bucket.perEvent?.together?.listed(decimal(text)) ?? ZERO;
       if (known.size >= LISTED_REMEMBERED_MAX) known.clear();
       known.set(text, listed);
     }
@@ -85,6 +99,7 @@ export class BucketFold {
 
   /** What the bucket would have been charged while its period ran. Below zero usage costs nothing. */
   charge(): Decimal {
+    this.#takeWholes();
     const { quantity } = this.#state;
     if (this.price.timing === 'at_close') return ZERO;
     if (this.price.timing === 'cumulative')
@@ -94,6 +109,7 @@ export class BucketFold {
   }
 
   folded(place: Pick<FoldedTotal, 'customer' | 'period' | 'bucket' | 'meter'>): FoldedTotal {
+    this.#takeWholes();
     return {
       ...place,
       events: this.#events,
@@ -102,6 +118,15 @@ export class BucketFold {
       values: this.#values === undefined ? undefined : [...this.#values],
     };
   }
+}
+
+function listedTexts(bucket: Bucket): Map<string, Decimal> {
+  let known = listedOf.get(bucket);
+  if (known === undefined) {
+    known = new Map();
+    listedOf.set(bucket, known);
+  }
+  return known;
 }
 
 function notBelowZero(value: Decimal): Decimal {

@@ -43,6 +43,8 @@ export class EventDimensions {
   readonly #asksPrompt: boolean;
   /** Whether a property of the events is among them, whose digits matter. */
   readonly hasProperties: boolean;
+  /** Whether the events themselves need not be looked at. */
+  readonly isNothingAsked: boolean;
 
   constructor(asked: ReadonlySet<string>) {
     const names = new Set(asked);
@@ -51,6 +53,7 @@ export class EventDimensions {
     this.#isPlain = ![...names].some((name) => NORMALISED.has(name));
     this.#asksPrompt = names.has(PROMPT_TOKENS_DIMENSION);
     this.hasProperties = [...names].some((name) => !Object.hasOwn(PLAIN, name));
+    this.isNothingAsked = [...names].every((name) => name === 'token_class' || name === LOCAL_TIME_DIMENSION);
     this.#readers = [...names].map((name) => {
       const plain = Object.hasOwn(PLAIN, name) ? PLAIN[name] : undefined;
       if (name === 'token_class' || name === LOCAL_TIME_DIMENSION) return [name, () => undefined];
@@ -72,7 +75,7 @@ export class EventDimensions {
   #isPeculiar({ data }: EventView, rating: string): boolean {
     const { usage } = data;
     if (typeof usage === 'object' && usage !== null && 'iterations' in usage) return true;
-    return this.#asksPrompt && rating.includes('"quantity_too_large"');
+    return this.#asksPrompt && rating.includes('quantity_too_large');
   }
 }
 

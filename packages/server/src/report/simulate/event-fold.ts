@@ -17,7 +17,7 @@ import {
   meterSchema,
 } from '../../catalog/custom-meter.ts';
 import { VOID_TYPE } from '../../event/event.ts';
-import { isAdjusting } from '../../record/adjusting-event.ts';
+import { ADJUSTING_TYPES, isAdjusting } from '../../record/adjusting-event.ts';
 import { secondsBetween } from '../../record/accumulate.ts';
 import { unpackLines } from '../../record/blocks.ts';
 import { matchBucket, matchPrice } from '../../record/match-price.ts';
@@ -36,7 +36,7 @@ import type {
   OrderedEvent,
 } from './fold-messages.ts';
 import { dimensionsAsked } from './simulated-total.ts';
-import { type EventView, eventView, type RatingHead, ratingHead } from './stored-lines.ts';
+import { type EventView, eventView, PLAIN_EVENT, type RatingHead, ratingHead } from './stored-lines.ts';
 
 type Dimensions = Record<string, string | undefined>;
 type CustomerFold = { readonly customer: number; readonly period: string; readonly buckets: Map<Bucket, BucketFold> };
@@ -44,6 +44,9 @@ type CustomerFold = { readonly customer: number; readonly period: string; readon
 type Place = { readonly fold: CustomerFold; readonly event: EventView; readonly dimensions: Dimensions };
 
 const TOKEN_CLASS_OF: ReadonlyMap<string, string> = new Map(TOKEN_METERS.map((meter) => [meter.key, meter.tokenClass]));
+
+/** Types of records that are no usage of their own. */
+const RECORD_TYPES = [VOID_TYPE, ADJUSTING_TYPES] as const;
 
 /** Thrown when a simulation would need more memory than it may have. */
 export class TooManyError extends Error {}
@@ -60,6 +63,8 @@ export class EventFold {
   readonly #dimensions: EventDimensions;
   readonly #asksLocalTime: boolean;
   readonly #isExact: boolean;
+  /** Whether the card asks nothing but what stands in the ratings. */
+  readonly #isPlain: boolean;
   /** Built-in meters that the card may price, by themselves, their fallback or a total. */
   readonly #asked: ReadonlySet<string>;
   readonly #pricesTotal: boolean;
@@ -83,6 +88,11 @@ export class EventFold {
     const asked = dimensionsAsked(setup.card);
     this.#dimensions = new EventDimensions(asked);
     this.#asksLocalTime = asked.has(LOCAL_TIME_DIMENSION);
+    const hasPolicies = this.#card.prices.some(
+      ({ failedCalls, retries }) => failedCalls === 'absorb' || retries === 'absorb',
+    );
+    this.#isPlain =
+      this.#dimensions.isNothingAsked && !this.#asksLocalTime && !hasPolicies && this.#meters.length === 0;
     this.#isExact = this.#meters.length > 0 || this.#dimensions.hasProperties;
     this.#asked = new Set([...this.#card.prices.map((price) => price.meter), ...TOKEN_CLASS_OF.keys()]);
     this.#pricesTotal = this.#card.prices.some((price) => price.meter === 'total_tokens');
@@ -127,7 +137,8 @@ export class EventFold {
     const { c: customer, p: recorded } = head;
     if (customer === null || customer === 0) return false;
     if (recorded !== undefined && !recorded.startsWith(this.#prefix)) return false;
-    const event = eventView(body, head.t ?? receivedAt, this.#isExact);
+    const isPlain = this.#isPlain && recorded !== undefined && !RECORD_TYPES.some((type) => body.includes(type));
+    const event = isPlain ? PLAIN_EVENT : eventView(body, head.t ?? receivedAt, this.#isExact);
     if (event.type === VOID_TYPE || isAdjusting(event)) return false;
     // Usage that no card priced has no period of its own.
     const period = recorded ?? this.#periodAt(customer, event.occurredAt).period;
@@ -156,7 +167,7 @@ export class EventFold {
       }
       if (price.isFree || price.timing === 'at_close') continue;
       const bucket = matchBucket(price, dimensions);
-      if (bucket === undefined || isBeyondMoney(bucket, decimal(quantity))) this.#noteUnrated(meter, quantity);
+      if (bucket === undefined || isTooDear(bucket, quantity)) this.#noteUnrated(meter, quantity);
       else if (whyAbsorbed({ event }, price) === undefined) this.#addQuantity(place, price, bucket, quantity);
     }
     dimensions.token_class = undefined;
@@ -260,6 +271,11 @@ export class EventFold {
 /** Whether a price asks for the events one after another: an allowance of the first so many. */
 function isOrdered(price: CompiledPrice, bucket: Bucket): boolean {
   return price.timing === 'per_event' && bucket.perEvent?.together === undefined;
+}
+
+/** Few quantities are long enough to be looked at. */
+function isTooDear(bucket: Bucket, quantity: string): boolean {
+  return quantity.length > 12 && isBeyondMoney(bucket, decimal(quantity));
 }
 
 const MINUTE_MICROS = 60_000_000;

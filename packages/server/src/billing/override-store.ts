@@ -1,5 +1,29 @@
 import type { Queryable } from '../store/database.ts';
-import type { OverrideRow } from './override-routes.ts';
+
+export type OverrideRow = {
+  key: string;
+  rate_card: string;
+  prices: unknown;
+  derived_card: string | null;
+  effective_from: string;
+  effective_to: string | null;
+  created_at: string;
+};
+
+export const OVERRIDE_COLUMNS = 'key, rate_card, prices, derived_card, effective_from, effective_to, created_at';
+
+export async function findOverride(
+  db: Queryable,
+  environmentId: number,
+  customerId: bigint,
+  key: string,
+): Promise<OverrideRow | undefined> {
+  const result = await db.query<OverrideRow>(
+    `select ${OVERRIDE_COLUMNS} from customer_override where environment_id = $1 and customer_id = $2 and key = $3`,
+    [environmentId, customerId, key],
+  );
+  return result.rows[0];
+}
 
 /**
  * The overrides of customers, by customer and key: of those named also the ended ones, because their keys are taken; of all
