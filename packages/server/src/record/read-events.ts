@@ -20,13 +20,21 @@ export type StoredEvent = {
 
 type BlockRow = { id: bigint; received_at: string; events: Buffer; ratings: Buffer };
 
-/** The events of one block, in order; positions that hold none are left out. */
-export function eventsOfBlock(environmentId: number, row: BlockRow): StoredEvent[] {
+/**
+ * The events of one block, in order; positions that hold none are left out.
+ *
+ * @param isWanted told from the position and the rating's text, so that the others need not be parsed.
+ */
+export function eventsOfBlock(
+  environmentId: number,
+  row: BlockRow,
+  isWanted: (position: number, rating: string) => boolean = () => true,
+): StoredEvent[] {
   const events = unpackLines(row.events);
   const ratings = unpackLines(row.ratings);
   const receivedAt = microsFromPostgres(row.received_at);
   return events.flatMap((text, position) => {
-    if (text === '') return [];
+    if (text === '' || !isWanted(position, ratings[position] ?? '')) return [];
     const rating = decodeRating(ratings[position] ?? '');
     return {
       event: recapture(environmentId, text, rating.filledTime ?? receivedAt),
@@ -36,6 +44,12 @@ export function eventsOfBlock(environmentId: number, row: BlockRow): StoredEvent
       receivedAt,
     };
   });
+}
+
+/** Tells the ratings of one customer by how their text begins. */
+export function ofCustomer(customerId: number): (position: number, rating: string) => boolean {
+  const prefix = `{"c":${customerId},`;
+  return (_, rating) => rating.startsWith(prefix);
 }
 
 /** Reads a stored body as it was read when it came; it was valid then. */

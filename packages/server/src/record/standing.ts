@@ -92,15 +92,17 @@ async function recordsOf(
 ): Promise<ReadonlyMap<string, StoredEvent>> {
   const found = new Map<string, StoredEvent>();
   if (rows.length === 0) return found;
-  const wanted = new Set(rows.map((row) => row.record));
-  const blocks = [...new Set(rows.map((row) => Number(row.block_id)))];
+  const positions = new Map<bigint, Set<number>>();
+  for (const { block_id, position } of rows)
+    positions.set(block_id, (positions.get(block_id) ?? new Set()).add(position));
+  const blocks = [...positions.keys()].map(Number);
   const result = await db.query<{ id: bigint; received_at: string; events: Buffer; ratings: Buffer }>({
     name: 'adjusting_blocks',
     text: 'select id, received_at, events, ratings from event_block where environment_id = $1 and id = any($2::int8[])',
     values: [environmentId, int8Array(blocks)],
   });
   for (const row of result.rows)
-    for (const stored of eventsOfBlock(environmentId, row))
-      if (wanted.has(stored.event.identity)) found.set(stored.event.identity, stored);
+    for (const stored of eventsOfBlock(environmentId, row, (position) => positions.get(row.id)?.has(position) === true))
+      found.set(stored.event.identity, stored);
   return found;
 }

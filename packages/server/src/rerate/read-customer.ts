@@ -1,6 +1,6 @@
 import { VOID_TYPE } from '../event/event.ts';
 import { isAdjusting } from '../record/adjusting-event.ts';
-import { eventsOfBlock, type StoredEvent, voidedAmong } from '../record/read-events.ts';
+import { eventsOfBlock, ofCustomer, type StoredEvent, voidedAmong } from '../record/read-events.ts';
 import type { Queryable } from '../store/database.ts';
 import { instantArray } from '../store/pg-arrays.ts';
 import type { Rerate } from './rerate-store.ts';
@@ -62,7 +62,7 @@ export async function readPart(
       values: [rerate.environmentId, customerId, lastBlock.toString(), instantArray([rerate.from, rerate.to])],
     });
     for (const row of result.rows) {
-      const own = eventsOfBlock(rerate.environmentId, row).filter(({ rating }) => rating.customer === customerId);
+      const own = eventsOfBlock(rerate.environmentId, row, ofCustomer(customerId));
       read += own.length;
       examined += own.filter(({ event }) => isUsage(event)).length;
       lastBlock = row.id;
