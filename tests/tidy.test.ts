@@ -8,7 +8,7 @@ import { importsOf, repositoryFiles, root, withoutComments } from './support/sou
 const PURE = ['exact', 'usage', 'compute', 'rating', 'delivery'];
 const DOORS = ['client', 'cli', 'dashboard'];
 const GROUP: Readonly<Record<string, number>> = {
-  ...{ capture: 3, gateway: 3, billing: 3, handoff: 3, report: 3, audit: 3 },
+  ...{ capture: 3, gateway: 3, billing: 3, handoff: 3, report: 3, audit: 3, rerate: 3, 'catalog-file': 3 },
   ...{
     record: 2,
     identity: 2,
@@ -48,9 +48,12 @@ const FACES: Readonly<Record<string, readonly string[]>> = {
   // The snapshot loads them, the record counts by them.
   deployments: ['deployments', 'load-deployments', 'measure-work'],
   ledger: ['burn'],
+  // A hold may bring the body of an estimate.
+  estimate: ['schemas'],
   // The record's own shapes are read back by report, and recomputed by audit.
   record: [
     ...['group-commit', 'record-services', 'services', 'types'],
+    ...['adjust', 'adjusting-event', 'standing', 'fill-unrated'],
     ...['blocks', 'encode-rating', 'match-price', 'prepare', 'preview-charge', 'read-events', 'void'],
     ...[
       'account-store',

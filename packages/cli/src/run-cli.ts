@@ -15,11 +15,14 @@ import { addRunCommand } from './commands/run.ts';
 import { addServerCommands } from './commands/server.ts';
 import { addPlanCommands } from './commands/plans.ts';
 import { addSubscriptionCommands } from './commands/subscriptions.ts';
+import { addUnratedCommand } from './commands/unrated.ts';
 import { addUsageCommand } from './commands/usage.ts';
 import { addPolicyCommands } from './commands/policies.ts';
 import { addTopUpCommands } from './commands/top-ups.ts';
 import { addWalletCommands } from './commands/wallets.ts';
 import { addWebhookCommands } from './commands/webhooks.ts';
+import { addApplyCommand } from './catalog-file/apply-command.ts';
+import { addCatalogFileCommands } from './catalog-file/catalog-command.ts';
 import { EXIT_CODE, type ExitCode } from './exit-code.ts';
 import { addImportCommand } from './import/import-command.ts';
 import type { CliIo } from './io.ts';
@@ -30,7 +33,8 @@ Where: the server that --url or ERGON_URL names, else the one that serves the da
 .ergon), else the one on the local port; where none runs, commands work in the data directory itself. The key is --key,
 ERGON_API_KEY, or the one stored in the data directory.
 
-Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done in part (some records were not imported, an audit found differences);
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done in part (some records were not imported, an audit or
+a dry run of apply found differences);
 4 no server; 5 key missing or not allowed; 6 not found; 130 interrupted.
 
 Examples:
@@ -70,6 +74,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCo
   addServerCommands(program, context);
   addImportCommand(program, context);
   addUsageCommand(program, context);
+  addUnratedCommand(program, context);
   addDataQualityCommand(program, context);
   addEventCommands(program, context);
   addRunCommand(program, context);
@@ -81,6 +86,8 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCo
   addWebhookCommands(program, context);
   addPolicyCommands(program, context);
   addCatalogCommands(program, context);
+  addApplyCommand(program, context);
+  addCatalogFileCommands(program, context);
   addPlanCommands(program, context);
   addSubscriptionCommands(program, context);
   addPriceCommands(program, context);

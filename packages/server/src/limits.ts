@@ -50,6 +50,12 @@ export const LIMITS = {
   simulationsAtOnce: 2,
   /** Longest time of one simulation: its snapshot keeps the database from tidying up behind it. */
   simulationMs: 600_000,
+  /** Events a re-rating reads before it commits and lets others in: some 100 ms. */
+  rerateEventsTogether: 2_000,
+  /** Events of one customer that a dry run rates at once, because it can keep nothing in between. */
+  rerateDryRunEventsMax: 20_000,
+  /** Re-ratings of an environment that wait or run. */
+  reratesOpenMax: 100,
   /** Runs of one answered tree, nearest the root first. */
   runTreeMax: 1_000,
   /** Body of any other request. */
@@ -87,6 +93,14 @@ export const LIMITS = {
   /** Model aliases of an environment, and versions of its own provider prices: all are in memory beside the catalog. */
   modelAliasesMax: 1_000,
   priceOverrideVersionsMax: 5_000,
+  /** A catalog file: bytes, entries, versions of one entry. It is written under the lock that ingest waits for. */
+  catalogBytesMax: 4 * 1024 * 1024,
+  catalogEntriesMax: 2_000,
+  catalogVersionsMax: 100,
+  /** Keys of one kind that a catalog file is compared with, so that what it lacks can be told. */
+  catalogKeysMax: 10_000,
+  /** Problems of a catalog file in one answer. */
+  catalogProblemsMax: 100,
   /** Budgets of an environment, and how many of them may apply to one request (DESIGN section 9). */
   budgetsMax: 5_000,
   budgetsApplyMax: 64,

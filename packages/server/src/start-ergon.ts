@@ -12,13 +12,16 @@ import { serverMetrics } from './http/metrics.ts';
 import { expireHolds, HoldDesk } from './govern/index.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
+import { machineClock } from './machine-clock.ts';
 import { expireGrants, watchWallets } from './ledger/index.ts';
 import { adjustAllEnded, advanceDue, entitleDue } from './billing/index.ts';
 import { addressGuard, createOutbound } from './outbound/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { costSource } from './record/cost-source.ts';
+import { fillUnrated } from './record/fill-unrated.ts';
 import { GroupCommit } from './record/group-commit.ts';
 import { forgetFindings } from './quality/index.ts';
+import { rerateDue } from './rerate/index.ts';
 import { recordServices } from './record/services.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { EnvironmentClocks } from './store/environment-clock.ts';
@@ -69,7 +72,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   try {
     const [prices] = await Promise.all([loadProviderPrices(), prepareDatabase(database)]);
     const newAdminKey = await ensureAdminKey(database, config.dataDir, config.apiKey);
-    const services = wire(config, database, prices, options.now ?? systemMicros, log);
+    const services = wire(config, database, prices, options.now ?? machineClock(), log);
     await services.clocks.refresh(database.pool);
     const app = createApp(services);
     const jobs = startJobs(backgroundJobs(services), (name, error) =>
@@ -97,7 +100,8 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
   }
 }
 
-function backgroundJobs({ database, record, holds, outbound, now, clocks, logError }: AppServices): Job[] {
+function backgroundJobs(services: AppServices): Job[] {
+  const { database, record, holds, outbound, now, clocks, logError } = services;
   return [
     {
       name: 'identity generations',
@@ -115,6 +119,7 @@ function backgroundJobs({ database, record, holds, outbound, now, clocks, logErr
     },
     { name: 'late usage', everyMs: 600_000, run: () => adjustAllEnded(database, now()) },
     { name: 'entitlements', everyMs: 5_000, run: () => entitleDue(database, now()) },
+    { name: 're-rating', everyMs: 1_000, run: () => rerateDue(services) },
     { name: 'hold expiry', everyMs: 1_000, run: () => expireHolds(database, holds, now()) },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
     { name: 'watched wallets', everyMs: 1_000, run: () => watchWallets(database, now(), false) },
@@ -132,6 +137,7 @@ async function prepareDatabase(database: Database): Promise<void> {
   } finally {
     client.release();
   }
+  await fillUnrated(database);
 }
 
 function wire(
@@ -189,10 +195,6 @@ async function readiness(database: Database): Promise<{ ready: boolean; reason?:
       reason: `the database does not answer: ${error instanceof Error ? error.message : 'unknown'}`,
     };
   }
-}
-
-function systemMicros(): number {
-  return Math.floor((performance.timeOrigin + performance.now()) * 1000);
 }
 
 async function listen(fetch: (request: Request) => Response | Promise<Response>, config: ErgonConfig): Promise<Server> {

@@ -29,67 +29,75 @@ import type {
 import { type SimulateCall, simulateCall } from './simulate-call.ts';
 import type { Grant, LedgerEntry, Wallet } from './wallet-wire.ts';
 import type { Entitlement, Plan, Subscription, SubscriptionLine, SubscriptionPeriod } from './wire-subscriptions.ts';
+import { type RerateApi, rerateApi } from './rerate-api.ts';
+import { type CatalogApi, catalogApi } from './catalog-api.ts';
 import { type WatchApi, watchApi } from './watch-api.ts';
 
 /** One page of events as it goes over the wire. */
 export type IngestBody = { readonly bytes: Uint8Array<ArrayBuffer>; readonly encoding?: string };
 
 /** The routes the command line uses, by name. Shapes: `wire.ts`. */
-export type Api = WatchApi & {
-  readonly ingest: (body: IngestBody) => Promise<IngestReport>;
-  readonly lookupEvent: (source: string, id: string) => Promise<EventExplanation>;
-  readonly listEvents: (query: Query) => Promise<Page<EventSummary>>;
-  readonly usage: (query: Query) => Promise<UsageReport>;
-  readonly listMeters: () => Promise<Page<Meter>>;
-  readonly listCustomers: (query: Query) => Promise<Page<Customer>>;
-  readonly listDataQuality: (customer: string, query: Query) => Promise<Page<QualityFinding>>;
-  readonly compareSources: (customer: string, query: Query) => Promise<SourceComparison>;
-  readonly lookUpPrice: (query: Query) => Promise<PriceLookup>;
-  readonly getPriceTable: () => Promise<PriceTableReport>;
-  readonly listPriceDisagreements: (query: Query) => Promise<Page<PriceDisagreement>>;
-  readonly listPriceOverrides: (query: Query) => Promise<Page<PriceOverride>>;
-  readonly putPriceOverride: (key: string, price: unknown) => Promise<PriceOverride>;
-  readonly deletePriceOverride: (key: string) => Promise<void>;
-  readonly listReportedModels: (query: Query) => Promise<Page<ReportedModel>>;
-  readonly putModelAlias: (reported: string, model: string) => Promise<ModelAlias>;
-  readonly deleteModelAlias: (reported: string) => Promise<void>;
-  readonly listWallets: (customer: string) => Promise<Page<Wallet>>;
-  readonly getWallet: (customer: string, wallet: string) => Promise<Wallet>;
-  readonly createGrant: (customer: string, wallet: string, grant: unknown, idempotencyKey: string) => Promise<Grant>;
-  readonly listEntries: (customer: string, wallet: string, query: Query) => Promise<Page<LedgerEntry>>;
-  readonly listBudgets: (query: Query) => Promise<Page<Budget>>;
-  readonly getBudget: (key: string) => Promise<Budget>;
-  readonly putBudget: (budget: unknown) => Promise<Budget>;
-  readonly endBudget: (key: string) => Promise<void>;
-  readonly createHold: (hold: unknown) => Promise<Hold>;
-  readonly getHold: (id: string) => Promise<Hold>;
-  readonly settleHold: (id: string, settlement: unknown) => Promise<Hold>;
-  readonly releaseHold: (id: string) => Promise<Hold>;
-  readonly getRun: (id: string) => Promise<Run>;
-  readonly listRateCards: () => Promise<Page<RateCard>>;
-  readonly getRateCard: (key: string) => Promise<RateCard>;
-  readonly putRateCard: (key: string, card: unknown) => Promise<RateCard>;
-  readonly simulate: SimulateCall;
-  readonly listPlans: (query: Query) => Promise<Page<Plan>>;
-  readonly getPlan: (key: string) => Promise<Plan>;
-  readonly putPlan: (key: string, plan: unknown) => Promise<Plan>;
-  readonly listSubscriptions: (query: Query) => Promise<Page<Subscription>>;
-  readonly getSubscription: (key: string) => Promise<Subscription>;
-  readonly subscribe: (subscription: unknown) => Promise<Subscription>;
-  readonly changeSubscription: (key: string, change: unknown) => Promise<Subscription>;
-  readonly cancelSubscription: (key: string, cancel: unknown) => Promise<Subscription>;
-  readonly listPeriods: (key: string, query: Query) => Promise<Page<SubscriptionPeriod>>;
-  readonly listLines: (key: string, period: string) => Promise<Page<SubscriptionLine>>;
-  readonly getEntitlement: (customer: string, feature: string) => Promise<Entitlement>;
-  readonly listKeys: () => Promise<Page<Key>>;
-  readonly createKey: (key: unknown) => Promise<CreatedKey>;
-  readonly rotateKey: (id: string) => Promise<CreatedKey>;
-  readonly revokeKey: (id: string) => Promise<void>;
-  readonly estimate: (call: unknown) => Promise<Estimate>;
-  readonly getDeployment: (key: string) => Promise<Deployment>;
-  readonly addObservations: (key: string, observations: readonly unknown[], idempotencyKey: string) => Promise<unknown>;
-  readonly audit: () => Promise<AuditReport>;
-};
+export type Api = RerateApi &
+  CatalogApi &
+  WatchApi & {
+    readonly ingest: (body: IngestBody) => Promise<IngestReport>;
+    readonly lookupEvent: (source: string, id: string) => Promise<EventExplanation>;
+    readonly listEvents: (query: Query) => Promise<Page<EventSummary>>;
+    readonly usage: (query: Query) => Promise<UsageReport>;
+    readonly listMeters: () => Promise<Page<Meter>>;
+    readonly listCustomers: (query: Query) => Promise<Page<Customer>>;
+    readonly listDataQuality: (customer: string, query: Query) => Promise<Page<QualityFinding>>;
+    readonly compareSources: (customer: string, query: Query) => Promise<SourceComparison>;
+    readonly lookUpPrice: (query: Query) => Promise<PriceLookup>;
+    readonly getPriceTable: () => Promise<PriceTableReport>;
+    readonly listPriceDisagreements: (query: Query) => Promise<Page<PriceDisagreement>>;
+    readonly listPriceOverrides: (query: Query) => Promise<Page<PriceOverride>>;
+    readonly putPriceOverride: (key: string, price: unknown) => Promise<PriceOverride>;
+    readonly deletePriceOverride: (key: string) => Promise<void>;
+    readonly listReportedModels: (query: Query) => Promise<Page<ReportedModel>>;
+    readonly putModelAlias: (reported: string, model: string) => Promise<ModelAlias>;
+    readonly deleteModelAlias: (reported: string) => Promise<void>;
+    readonly listWallets: (customer: string) => Promise<Page<Wallet>>;
+    readonly getWallet: (customer: string, wallet: string) => Promise<Wallet>;
+    readonly createGrant: (customer: string, wallet: string, grant: unknown, idempotencyKey: string) => Promise<Grant>;
+    readonly listEntries: (customer: string, wallet: string, query: Query) => Promise<Page<LedgerEntry>>;
+    readonly listBudgets: (query: Query) => Promise<Page<Budget>>;
+    readonly getBudget: (key: string) => Promise<Budget>;
+    readonly putBudget: (budget: unknown) => Promise<Budget>;
+    readonly endBudget: (key: string) => Promise<void>;
+    readonly createHold: (hold: unknown) => Promise<Hold>;
+    readonly getHold: (id: string) => Promise<Hold>;
+    readonly settleHold: (id: string, settlement: unknown) => Promise<Hold>;
+    readonly releaseHold: (id: string) => Promise<Hold>;
+    readonly getRun: (id: string) => Promise<Run>;
+    readonly listRateCards: () => Promise<Page<RateCard>>;
+    readonly getRateCard: (key: string) => Promise<RateCard>;
+    readonly putRateCard: (key: string, card: unknown) => Promise<RateCard>;
+    readonly simulate: SimulateCall;
+    readonly listPlans: (query: Query) => Promise<Page<Plan>>;
+    readonly getPlan: (key: string) => Promise<Plan>;
+    readonly putPlan: (key: string, plan: unknown) => Promise<Plan>;
+    readonly listSubscriptions: (query: Query) => Promise<Page<Subscription>>;
+    readonly getSubscription: (key: string) => Promise<Subscription>;
+    readonly subscribe: (subscription: unknown) => Promise<Subscription>;
+    readonly changeSubscription: (key: string, change: unknown) => Promise<Subscription>;
+    readonly cancelSubscription: (key: string, cancel: unknown) => Promise<Subscription>;
+    readonly listPeriods: (key: string, query: Query) => Promise<Page<SubscriptionPeriod>>;
+    readonly listLines: (key: string, period: string) => Promise<Page<SubscriptionLine>>;
+    readonly getEntitlement: (customer: string, feature: string) => Promise<Entitlement>;
+    readonly listKeys: () => Promise<Page<Key>>;
+    readonly createKey: (key: unknown) => Promise<CreatedKey>;
+    readonly rotateKey: (id: string) => Promise<CreatedKey>;
+    readonly revokeKey: (id: string) => Promise<void>;
+    readonly estimate: (call: unknown) => Promise<Estimate>;
+    readonly getDeployment: (key: string) => Promise<Deployment>;
+    readonly addObservations: (
+      key: string,
+      observations: readonly unknown[],
+      idempotencyKey: string,
+    ) => Promise<unknown>;
+    readonly audit: () => Promise<AuditReport>;
+  };
 
 /** The largest page: lists that are short enough to be shown whole. */
 const WHOLE_LIST: CallOptions = { query: { limit: 1_000 } };
@@ -99,9 +107,11 @@ export function createApi(client: Client): Api {
   const seg = encodeURIComponent;
   const walletPath = (customer: string, wallet: string) => `/v1/customers/${seg(customer)}/wallets/${seg(wallet)}`;
   return {
+    ...rerateApi(call),
     ...watchApi(call, async (path) => {
       await client.request('DELETE', path, { retry: RETRY_INTERACTIVE });
     }),
+    ...catalogApi(call, client.baseUrl),
     ingest: async (body) => ingest(client, body),
     lookupEvent: (source, id) => call('GET', '/v1/events/lookup', { query: { source, id } }),
     listEvents: (query) => call('GET', '/v1/events', { query }),
@@ -110,19 +120,7 @@ export function createApi(client: Client): Api {
     listCustomers: (query) => call('GET', '/v1/customers', { query }),
     listDataQuality: (customer, query) => call('GET', `/v1/customers/${seg(customer)}/data_quality`, { query }),
     compareSources: (customer, query) => call('GET', `/v1/customers/${seg(customer)}/data_quality/sources`, { query }),
-    lookUpPrice: (query) => call('GET', '/v1/provider_prices', { query }),
-    getPriceTable: () => call('GET', '/v1/provider_price_table', {}),
-    listPriceDisagreements: (query) => call('GET', '/v1/provider_price_table/disagreements', { query }),
-    listPriceOverrides: (query) => call('GET', '/v1/provider_price_overrides', { query }),
-    putPriceOverride: (key, price) => call('PUT', `/v1/provider_price_overrides/${seg(key)}`, { json: price }),
-    deletePriceOverride: async (key) => {
-      await client.request('DELETE', `/v1/provider_price_overrides/${seg(key)}`, { retry: RETRY_INTERACTIVE });
-    },
-    listReportedModels: (query) => call('GET', '/v1/reported_models', { query }),
-    putModelAlias: (reported, model) => call('PUT', `/v1/model_aliases/${seg(reported)}`, { json: { model } }),
-    deleteModelAlias: async (reported) => {
-      await client.request('DELETE', `/v1/model_aliases/${seg(reported)}`, { retry: RETRY_INTERACTIVE });
-    },
+    ...modelCalls(client, call),
     listWallets: (customer) => call('GET', `/v1/customers/${seg(customer)}/wallets`, {}),
     getWallet: (customer, wallet) => call('GET', walletPath(customer, wallet), {}),
     createGrant: (customer, wallet, grant, idempotencyKey) =>
@@ -185,6 +183,39 @@ type SubscriptionCalls = Pick<
   | 'listLines'
   | 'getEntitlement'
 >;
+
+type ModelCalls = Pick<
+  Api,
+  | 'lookUpPrice'
+  | 'getPriceTable'
+  | 'listPriceDisagreements'
+  | 'listPriceOverrides'
+  | 'putPriceOverride'
+  | 'deletePriceOverride'
+  | 'listReportedModels'
+  | 'putModelAlias'
+  | 'deleteModelAlias'
+>;
+
+/** Provider prices, and what models' names stand for. */
+function modelCalls(client: Client, call: ReturnType<typeof caller>): ModelCalls {
+  const seg = encodeURIComponent;
+  return {
+    lookUpPrice: (query) => call('GET', '/v1/provider_prices', { query }),
+    getPriceTable: () => call('GET', '/v1/provider_price_table', {}),
+    listPriceDisagreements: (query) => call('GET', '/v1/provider_price_table/disagreements', { query }),
+    listPriceOverrides: (query) => call('GET', '/v1/provider_price_overrides', { query }),
+    putPriceOverride: (key, price) => call('PUT', `/v1/provider_price_overrides/${seg(key)}`, { json: price }),
+    deletePriceOverride: async (key) => {
+      await client.request('DELETE', `/v1/provider_price_overrides/${seg(key)}`, { retry: RETRY_INTERACTIVE });
+    },
+    listReportedModels: (query) => call('GET', '/v1/reported_models', { query }),
+    putModelAlias: (reported, model) => call('PUT', `/v1/model_aliases/${seg(reported)}`, { json: { model } }),
+    deleteModelAlias: async (reported) => {
+      await client.request('DELETE', `/v1/model_aliases/${seg(reported)}`, { retry: RETRY_INTERACTIVE });
+    },
+  };
+}
 
 function subscriptionCalls(call: ReturnType<typeof caller>): SubscriptionCalls {
   const seg = encodeURIComponent;

@@ -6,6 +6,8 @@ export type Problem = {
   readonly detail: string;
   /** What is at fault, one sentence each: `/prices/0/meter: there is no meter x; create the meter first`. */
   readonly errors: readonly string[];
+  /** The same, with the JSON pointer apart where it has one. */
+  readonly faults: readonly { readonly pointer: string | undefined; readonly text: string }[];
   readonly requestId: string | undefined;
 };
 
@@ -33,14 +35,18 @@ export function parseProblem(status: number, body: string): Problem {
     title: text(members['title']) ?? `The server answered ${status}`,
     detail: text(members['detail']) ?? body.replace(/\s+/g, ' ').slice(0, 300),
     errors: errors.map(describeField),
+    faults: errors.map((error) => ({ pointer: text(error['pointer']), text: said(error) })),
     requestId: text(members['request_id']),
   };
 }
 
 function describeField(error: Record<string, unknown>): string {
   const where = text(error['pointer']) ?? text(error['parameter']) ?? text(error['header']);
-  const said = [text(error['detail']), text(error['remedy'])].filter((one) => one !== undefined).join('; ');
-  return where === undefined ? said : `${where}: ${said}`;
+  return where === undefined ? said(error) : `${where}: ${said(error)}`;
+}
+
+function said(error: Record<string, unknown>): string {
+  return [text(error['detail']), text(error['remedy'])].filter((one) => one !== undefined).join('; ');
 }
 
 /** A problem as an error, thrown by the client's `get`, `post`, ... */

@@ -31,7 +31,8 @@ function readFile(path: string): string {
   }
 }
 
-async function readAll(context: CommandContext): Promise<string> {
+/** Standard input as text. */
+export async function readAll(context: CommandContext): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of context.io.readIn()) chunks.push(chunk);
   return Buffer.concat(chunks).toString('utf8');

@@ -163,6 +163,7 @@ test('a body too large is halved until the event at fault is alone', async () =>
         title: 'Too large',
         detail: '',
         errors: [],
+        faults: [],
         requestId: undefined,
       });
     }

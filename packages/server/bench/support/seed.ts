@@ -90,12 +90,13 @@ export async function seedGrant(sql: Sql, environmentId: number, grant: SeededGr
   return Number(first(result.rows).account_id);
 }
 
-/** The same grant for every customer of the environment, in one statement. */
+/** The same grant, in a wallet of its own, for every customer of the environment, in one statement. */
 export async function seedGrantForAll(sql: Sql, environmentId: number, amount: string): Promise<void> {
   await housePaidIn(sql, environmentId);
   await sql.query(
     `with opened as (insert into account (environment_id, kind, customer_id, currency, balance)
          select $1, 'grant', id, 'USD', $2 from customer where environment_id = $1 order by id returning id, customer_id),
+       named as (insert into wallet (environment_id, customer_id, key, currency) select $1, customer_id, 'default', 'USD' from opened),
        posted as (insert into posting (environment_id, customer_id, kind, debit_account_id, credit_account_id, currency, amount)
          select $1, opened.customer_id, 'grant', house.id, opened.id, 'USD', $2 from opened,
            account house where house.environment_id = $1 and house.kind = 'paid_in' and house.currency = 'USD')

@@ -4,6 +4,7 @@ import { DimensionSets } from '../record/dimension-sets.ts';
 import { NOBODY } from '../record/read-events.ts';
 import type { Client, Database } from '../store/database.ts';
 import { type AuditCatalog, loadAuditCatalog } from './audit-catalog.ts';
+import { type AuditedEvent, auditedEvent } from './audited-event.ts';
 import { checkIdentities, checkIdentityCounts } from './check-identities.ts';
 import { checkLedger } from './check-ledger.ts';
 import { compareAccumulators, comparePostings } from './compare-charges.ts';
@@ -12,10 +13,12 @@ import { type Difference, Differences } from './differences.ts';
 import { emptyExpected, type Expected } from './expected.ts';
 import { foldCharges } from './fold-charges.ts';
 import { foldRun } from './fold-runs.ts';
+import { compareUnrated, foldUnrated } from './fold-unrated.ts';
 import { foldContributions, foldUsage } from './fold-usage.ts';
 import { hasCustomer, hasRun, type Partition, partitions, ROWS_PER_PASS } from './partition.ts';
 import { type Counts, readBlocks } from './read-blocks.ts';
-import { type AuditedEvent, VoidResolver } from './resolve-voids.ts';
+import { AdjustmentResolver } from './resolve-adjustments.ts';
+import { VoidResolver } from './resolve-voids.ts';
 
 export type AuditReport = {
   readonly events: number;
@@ -93,7 +96,7 @@ async function auditSnapshot(
 
 async function countOf(
   client: Client,
-  what: 'posting' | 'event_void',
+  what: 'posting' | 'event_void' | 'event_adjustment',
   environmentId: number,
   where = 'true',
 ): Promise<number> {
@@ -131,26 +134,39 @@ class Pass {
       isFirst ? this.#differences : undefined,
       voids > 0,
     );
+    const adjustments = await countOf(this.#client, 'event_adjustment', this.#environmentId);
+    const adjusting = new AdjustmentResolver(
+      this.#client,
+      this.#environmentId,
+      isFirst ? this.#differences : undefined,
+      adjustments > 0,
+    );
     let seen = 0;
     for await (const slice of readBlocks(this.#client, this.#environmentId, this.#part, this.#differences, counts)) {
       if (isFirst) await checkIdentities(this.#client, slice, this.#differences);
-      for (const one of await resolver.resolve(slice)) this.#add(one);
+      const adjusted = await adjusting.resolve(slice, resolver.targetsOf(slice));
+      for (const one of await resolver.resolve(slice, adjusted.takenBack)) this.#add(auditedEvent(one, adjusted));
       seen += slice.length;
       onSlice(seen);
     }
     if (isFirst && resolver.carriedOut !== voids)
       this.#differences.add('void', 'all', `${voids} voids carried out`, `${resolver.carriedOut}`);
+    if (isFirst && adjusting.seen !== adjustments)
+      this.#differences.add('adjustment', 'all', `${adjustments} adjusting records`, `${adjusting.seen}`);
   }
 
   #add(one: AuditedEvent): void {
-    const origin = one.target ?? one;
+    const origin = one.target ?? one.adjusted ?? one;
     const runId = origin.event.data.run_id;
     if (typeof runId === 'string' && hasRun(this.#part, runId)) foldRun(this.#expected, one, runId);
     if (!hasCustomer(this.#part, one.rating.customer ?? NOBODY)) return;
-    const counted = prepareEvent(origin.event, this.#catalog.snapshot, origin.rating);
+    // An adjusting record rates the usage that was recorded, by the model that its name stood for then.
+    const { model } = one.adjusted === undefined ? origin.rating : one.rating;
+    const counted = prepareEvent(origin.event, this.#catalog.snapshot, { ...origin.rating, model });
     foldUsage(this.#expected, one, counted, this.#sets);
     foldContributions(this.#expected, one, counted, this.#catalog, this.#sets);
     foldCharges(this.#expected, one, counted, this.#catalog, this.#differences);
+    foldUnrated(this.#expected, one, counted);
   }
 
   async compare(): Promise<{ accumulators: number; rollups: number }> {
@@ -160,6 +176,7 @@ class Pass {
     const rollups =
       (await compareUsage(...where, this.#differences)) +
       (await compareMeters(...where, this.#catalog, this.#differences)) +
+      (await compareUnrated(...where, this.#differences)) +
       (await compareRuns(...where, this.#differences));
     return { accumulators, rollups };
   }

@@ -32,6 +32,8 @@ export type BucketSums = {
   readonly priced: { readonly price: CompiledPrice; readonly cell: Bucket } | undefined;
 };
 
+export type UnratedSum = { events: number; quantity: Decimal };
+
 /** By the name of their column; absent is zero. */
 export type RunSums = Map<string, Decimal>;
 
@@ -50,6 +52,8 @@ export type Expected = {
   /** customer|card version|period|bucket|account or "receivable" */
   readonly shares: Map<string, Decimal>;
   readonly runs: Map<string, RunSums>;
+  /** customer|meter|reason|model|minute */
+  readonly unrated: Map<string, UnratedSum>;
 };
 
 export function emptyExpected(): Expected {
@@ -61,6 +65,7 @@ export function emptyExpected(): Expected {
     buckets: new Map(),
     shares: new Map(),
     runs: new Map(),
+    unrated: new Map(),
   };
 }
 

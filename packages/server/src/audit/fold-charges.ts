@@ -9,7 +9,7 @@ import { valueHash } from '../record/value-hash.ts';
 import type { AuditCatalog } from './audit-catalog.ts';
 import type { Differences } from './differences.ts';
 import { type BucketSums, entryOf, type Expected } from './expected.ts';
-import type { AuditedEvent } from './resolve-voids.ts';
+import type { AuditedEvent } from './audited-event.ts';
 
 /** The account of shares that no grant bears: one a customer and currency. */
 export const RECEIVABLE = 'receivable';
@@ -45,7 +45,7 @@ export function foldCharges(
     bucket.quantity = add(bucket.quantity, decimal(line.quantity));
     bucket.moved = add(bucket.moved, subtract(decimal(line.after), decimal(line.before)));
     bucket.charged = add(bucket.charged, amount);
-    if (contribution !== undefined && one.target === undefined && !one.isVoided)
+    if (contribution !== undefined && one.target === undefined && !one.isTakenBack && !one.isTakeBack)
       aggregateAgain(bucket, line, counted, contribution);
     for (const [account, share] of line.shares) addShare(expected, `${key}|${account ?? RECEIVABLE}`, decimal(share));
   }
@@ -67,8 +67,9 @@ function checkQuantity(
   contribution: Contribution | undefined,
   differences: Differences,
 ): void {
-  if (one.target !== undefined) return; // resolve-voids.ts compares a void's lines with its target's.
-  const metered = contribution?.value ?? one.rating.quantities.find(([meter]) => meter === line.meter)?.[1];
+  if (one.target !== undefined || one.isTakeBack) return; // The resolvers compare their lines with those taken back.
+  const metered =
+    contribution?.value ?? (one.adjusted ?? one).rating.quantities.find(([meter]) => meter === line.meter)?.[1];
   const quantity =
     contribution !== undefined ? (contribution.value ?? ONE) : typeof metered === 'string' ? decimal(metered) : ZERO;
   if (!equals(quantity, decimal(line.quantity)))

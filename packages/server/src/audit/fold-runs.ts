@@ -1,7 +1,7 @@
 import { add, decimal, ZERO } from '@ergon/exact';
 import { RUN_QUANTITIES } from '../record/run-columns.ts';
 import { type Expected, entryOf } from './expected.ts';
-import type { AuditedEvent } from './resolve-voids.ts';
+import type { AuditedEvent } from './audited-event.ts';
 
 /** Columns of `run` that are sums of its events' figures. */
 export const RUN_SUMS = [...RUN_QUANTITIES, 'charge', 'provider_cost'] as const;

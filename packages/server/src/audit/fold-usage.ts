@@ -10,7 +10,7 @@ import type { EventRating } from '../record/types.ts';
 import { valueHash } from '../record/value-hash.ts';
 import type { AuditCatalog } from './audit-catalog.ts';
 import { entryOf, type Expected, type MeterSums } from './expected.ts';
-import type { AuditedEvent } from './resolve-voids.ts';
+import type { AuditedEvent } from './audited-event.ts';
 
 const CHARGE = ROLLUP_POSITION.get('charge') ?? -1;
 const PROVIDER_COST = ROLLUP_POSITION.get('provider_cost') ?? -1;
@@ -26,10 +26,11 @@ function hasUsage(rating: EventRating): boolean {
 
 /** Adds the event's figures to the usage_rollup row of its own minute and dimensions; a void's to those of its target. */
 export function foldUsage(expected: Expected, one: AuditedEvent, counted: PreparedEvent, sets: DimensionSets): void {
-  const origin = one.target ?? one;
-  if (!hasUsage(origin.rating) && origin.rating.lines.length === 0) return;
+  const origin = one.target ?? one.adjusted ?? one;
   const { rating } = one;
-  const set = sets.usage(counted.dimensions, origin.rating.currency ?? undefined);
+  const named = one.adjusted === undefined ? origin.rating : rating;
+  if (rating.lines.length === 0 && (one.adjusted !== undefined || !hasUsage(origin.rating))) return;
+  const set = sets.usage(counted.dimensions, named.currency ?? undefined);
   const key = `${rating.customer ?? NOBODY}|${minuteNumber(origin.event.occurredAt)}|${set.id}`;
   const sums = entryOf(expected.usage, key, () => []);
   const addAt = (position: number, value: Decimal): void => {

@@ -87,7 +87,8 @@ function linesOf(row: BlockRow, differences: Differences | undefined): Lines | u
 /** Ratings begin with their customer: most events of other parts are passed over without being parsed. */
 function isWanted(partition: Partition, event: string, rating: string): boolean {
   const customer = /^\{"c":(\d+)/.exec(rating)?.[1] ?? '0';
-  return hasCustomer(partition, Number(customer)) || event.includes('"run_id"') || event.includes(`"${VOID_TYPE}"`);
+  const mayConcernRuns = ['"run_id"', `"${VOID_TYPE}"`, '"event.rating'].some((text) => event.includes(text));
+  return mayConcernRuns || hasCustomer(partition, Number(customer));
 }
 
 /** The event, or why it cannot be read. */

@@ -3,10 +3,11 @@ import { eventIdentity } from '../event/capture-event.ts';
 import type { Queryable } from '../store/database.ts';
 import { uuidArray } from '../store/pg-arrays.ts';
 import type { Differences } from './differences.ts';
+import { negated, signedText } from './negated.ts';
 import { type BlockEvent, readPositions } from './read-blocks.ts';
 
 /** An event with what voids make of it. */
-export type AuditedEvent = BlockEvent & {
+export type VoidedEvent = BlockEvent & {
   /** A void that was carried out has taken it back. */
   readonly isVoided: boolean;
   /** Of a void that was carried out: the event it took back. */
@@ -30,14 +31,22 @@ export class VoidResolver {
     this.#hasVoids = hasVoids;
   }
 
-  async resolve(slice: readonly BlockEvent[]): Promise<AuditedEvent[]> {
-    const voids = slice.filter(({ event }) => event.type === VOID_TYPE);
-    if (voids.length === 0 && !this.#hasVoids) return slice.map(untouched);
-    const targets = voids.map(({ event }) => targetOf(this.#environmentId, event));
+  /** Identities of the events that the slice's voids name. */
+  targetsOf(slice: readonly BlockEvent[]): string[] {
+    return slice
+      .filter(({ event }) => event.type === VOID_TYPE)
+      .map(({ event }) => targetOf(this.#environmentId, event));
+  }
+
+  /** @param takenBack ratings that re-ratings have taken back. */
+  async resolve(slice: readonly BlockEvent[], takenBack: ReadonlySet<string>): Promise<VoidedEvent[]> {
+    const targets = this.targetsOf(slice);
+    if (targets.length === 0 && !this.#hasVoids) return slice.map(untouched);
     const rows = await this.#rows([...slice.map(({ event }) => event.identity), ...targets]);
     const stored = await this.#stored(targets);
     return slice.map((one) => {
-      if (one.event.type === VOID_TYPE) return { ...one, isVoided: false, target: this.#targetOf(one, rows, stored) };
+      if (one.event.type === VOID_TYPE)
+        return { ...one, isVoided: false, target: this.#targetOf(one, rows, stored, takenBack) };
       return { ...one, isVoided: rows.get(one.event.identity)?.applied === true, target: undefined };
     });
   }
@@ -47,6 +56,7 @@ export class VoidResolver {
     one: BlockEvent,
     rows: ReadonlyMap<string, VoidRow>,
     stored: ReadonlyMap<string, BlockEvent>,
+    takenBack: ReadonlySet<string>,
   ): BlockEvent | undefined {
     const { event, rating, blockId } = one;
     const identity = targetOf(this.#environmentId, event);
@@ -66,28 +76,18 @@ export class VoidResolver {
     if (isDue) this.carriedOut += 1;
     if (hasEffect && !isDue)
       this.#differences?.add('void', `${event.source}/${event.id}`, 'no effect', 'takes an event back');
-    if (isDue && target !== undefined) this.#checkNegation(one, target);
+    if (isDue && target !== undefined) this.#checkNegation(one, target, takenBack.has(identity));
     return isDue || hasEffect ? target : undefined;
   }
 
   /** The void carries the target's own figures, negated: quantities, cost, and a line for each that was charged. */
-  #checkNegation(one: BlockEvent, target: BlockEvent): void {
-    const figures = ({ rating }: BlockEvent, sign: '' | '-'): string => {
-      const signed = (text: string): string =>
-        /^-?[0.]+$/.test(text)
-          ? '0'
-          : text.startsWith('-')
-            ? `${sign === '-' ? '' : '-'}${text.slice(1)}`
-            : sign + text;
-      const lines = rating.lines.filter((line) => line.absorbed === undefined);
-      return JSON.stringify([
-        rating.customer,
-        rating.cost === null ? null : signed(rating.cost[0]),
-        lines.map((line) => [line.meter, line.bucket, signed(line.quantity)]),
-      ]);
-    };
-    const expected = figures(target, '-');
-    const found = figures(one, '');
+  #checkNegation(one: BlockEvent, target: BlockEvent, isTakenBack: boolean): void {
+    // Where a re-rating has taken the target's own lines back, the void finds none to take.
+    const lines = isTakenBack ? '[]' : negated(target.rating, '-');
+    const figures = ({ rating }: BlockEvent, sign: '' | '-', lines: string): string =>
+      JSON.stringify([rating.customer, rating.cost === null ? null : signedText(rating.cost[0], sign), lines]);
+    const expected = figures(target, '-', lines);
+    const found = figures(one, '', negated(one.rating, ''));
     if (expected !== found) this.#differences?.add('void', `${one.event.source}/${one.event.id}`, expected, found);
   }
 
@@ -117,6 +117,6 @@ function targetOf(environmentId: number, event: CapturedEvent): string {
   return eventIdentity(environmentId, String(event.data.source), String(event.data.id));
 }
 
-function untouched(one: BlockEvent): AuditedEvent {
+function untouched(one: BlockEvent): VoidedEvent {
   return { ...one, isVoided: false, target: undefined };
 }

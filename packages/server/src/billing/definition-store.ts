@@ -65,3 +65,17 @@ export async function insertDefinition(
   if (row === undefined) throw new Error('the definition was not inserted');
   return row;
 }
+
+/** The latest version of every key, by key; its spec only of `keys`, or of all where that is null. */
+export async function latestDefinitions(
+  db: Queryable,
+  environmentId: number,
+  at: { kind: DefinitionKind; keys: readonly string[] | null; limit: number },
+): Promise<{ key: string; spec: unknown }[]> {
+  const result = await db.query<{ key: string; spec: unknown }>(
+    `select distinct on (key collate "C") key, case when $3::text[] is null or key = any ($3) then spec end as spec
+     from billing_definition where environment_id = $1 and kind = $2 order by key collate "C", version desc limit $4`,
+    [environmentId, at.kind, at.keys, at.limit],
+  );
+  return result.rows;
+}

@@ -1,46 +1,21 @@
 import { priceSchema } from '@ergon/rating';
 import { z } from '@hono/zod-openapi';
-import { isDeepStrictEqual } from 'node:util';
-import { type CustomerRow, findCustomer, findOrCreateCustomer, findRateCard, lockCatalog } from '../catalog/index.ts';
+import { beginCatalogWrite, type CustomerRow, findCustomer } from '../catalog/index.ts';
 import { formatInstant, microsFromPostgres } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { cursorAfter, cursorPosition, page } from '../http/cursor.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
-import {
-  catalogKey,
-  externalId,
-  instantInput,
-  instantMicros,
-  instantOrNull,
-  instantOutput,
-  instantText,
-  pageOf,
-  pageQuery,
-} from '../http/wire.ts';
-import { LIMITS } from '../limits.ts';
+import { catalogKey, externalId, instantOrNull, instantOutput, instantText, pageOf, pageQuery } from '../http/wire.ts';
 import { recordAction } from '../store/audit-log.ts';
-import type { Client, Queryable } from '../store/database.ts';
-import { clockOf } from '../store/environment-clock.ts';
+import type { Queryable } from '../store/database.ts';
 import { publishTerms } from './customer-terms.ts';
-import { derivedCard } from './override-prices.ts';
-import { wrong } from './subscribe.ts';
+import { findOverride, OVERRIDE_COLUMNS, type OverrideRow } from './override-store.ts';
+import { overrideRequest, type OverrideSpec, putOverride } from './put-override.ts';
 import { microsOrNull } from './subscription-store.ts';
 
 const customerParams = z.strictObject({ id: externalId });
 const params = customerParams.extend({ override: catalogKey });
-
-const overrideBody = z
-  .strictObject({
-    rate_card: catalogKey,
-    prices: z.array(priceSchema).min(1).max(LIMITS.overridePricesMax).optional().openapi({
-      description:
-        "Prices of the customer's own, laid over the card: each replaces the card's price of that key, or of that meter and match, and wins over its other prices of the meter. All else follows the card, its coming versions too",
-    }),
-    effective_from: instantInput.optional().openapi({ description: 'Default: now. Never in the past' }),
-    effective_to: instantInput.nullish().openapi({ description: 'Default: without end' }),
-  })
-  .openapi('CustomerOverrideRequest');
 
 const overrideAnswer = z
   .strictObject({
@@ -53,17 +28,6 @@ const overrideAnswer = z
   })
   .openapi('CustomerOverride');
 
-type Row = {
-  key: string;
-  rate_card: string;
-  prices: unknown;
-  derived_card: string | null;
-  effective_from: string;
-  effective_to: string | null;
-  created_at: string;
-};
-
-const COLUMNS = 'key, rate_card, prices, derived_card, effective_from, effective_to, created_at';
 const tag = 'Plans';
 
 export function registerOverrideRoutes(app: App, services: AppServices): void {
@@ -87,8 +51,8 @@ export function registerOverrideRoutes(app: App, services: AppServices): void {
     async ({ environmentId, params: { id }, query: { limit, cursor } }) => {
       const customer = await knownCustomer(pool, environmentId, id);
       const after = cursorPosition('overrides', cursor);
-      const result = await pool.query<Row>(
-        `select ${COLUMNS} from customer_override where environment_id = $1 and customer_id = $2
+      const result = await pool.query<OverrideRow>(
+        `select ${OVERRIDE_COLUMNS} from customer_override where environment_id = $1 and customer_id = $2
            and ($3::text is null or key collate "C" > $3) order by key collate "C" limit $4`,
         [environmentId, customer.id, after ?? null, limit + 1],
       );
@@ -113,55 +77,15 @@ function registerPut(app: App, services: AppServices): void {
       description:
         "Before any subscription's or plan's card, by the time of the event. One in force keeps its card, prices and beginning; only its end can move. Once this is answered, no event is rated without it.",
       params,
-      body: overrideBody,
+      body: overrideRequest,
       answer: overrideAnswer,
       problems: ['conflict', 'invalid_catalog'],
     },
-    async ({ client, environmentId, principal, params: { id, override: key }, body }) => {
-      await lockCatalog(client, environmentId);
-      const now = await clockOf(client, environmentId, services.now());
-      if ((await findRateCard(client, environmentId, body.rate_card)) === undefined) {
-        throw wrong(
-          '/rate_card',
-          `there is no rate card ${body.rate_card}`,
-          'publish it first: PUT /v1/rate_cards/{key}',
-        );
-      }
-      const customer = await findOrCreateCustomer(client, environmentId, id);
-      const known = await findOverride(client, environmentId, customer.id, key);
-      const span = spanOf(body, known, now);
-      await refuseOverlap(client, environmentId, customer.id, key, span);
-      await refuseMany(client, environmentId, customer.id);
-      const { rate_card: rateCard, prices } = body;
-      // One in force keeps its derived card: its prices are the same.
-      const isInForce = known !== undefined && microsFromPostgres(known.effective_from) <= now;
-      const overlaid = prices && { key, rateCard, prices };
-      const derived = isInForce
-        ? known.derived_card
-        : ((overlaid && (await derivedCard(client, environmentId, overlaid, formatInstant(now)))) ?? null);
-      const result = await client.query<Row>(
-        `insert into customer_override (environment_id, customer_id, key, rate_card, effective_from, effective_to, prices, derived_card)
-         values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8)
-         on conflict (environment_id, customer_id, key) do update set rate_card = excluded.rate_card,
-           effective_from = excluded.effective_from, effective_to = excluded.effective_to, prices = excluded.prices,
-           derived_card = excluded.derived_card
-         returning ${COLUMNS}`,
-        [
-          ...[environmentId, customer.id, key, rateCard, span.from, span.to],
-          ...[prices === undefined ? null : JSON.stringify(prices), derived],
-        ],
+    async (request) => {
+      const { id, override: key } = request.params;
+      return shown(
+        await putOverride(await beginCatalogWrite(services, request), { customer: id, key, spec: request.body }),
       );
-      const row = result.rows[0];
-      if (row === undefined) throw new Error('the override was not written');
-      await publishTerms(client, environmentId, customer.id);
-      await recordAction(client, {
-        environmentId,
-        actor: principal.keyId,
-        action: 'customer_override.put',
-        target: `/v1/customers/${encodeURIComponent(id)}/overrides/${key}`,
-        detail: { ...body, effective_from: span.from, effective_to: span.to },
-      });
-      return shown(row);
     },
   );
 }
@@ -182,9 +106,9 @@ function registerEnd(app: App, services: AppServices): void {
       answer: overrideAnswer,
       problems: ['not_found', 'conflict'],
     },
-    async ({ client, environmentId, principal, params: { id, override: key } }) => {
-      await lockCatalog(client, environmentId);
-      const now = await clockOf(client, environmentId, services.now());
+    async (request) => {
+      const { client, environmentId, actor, now } = await beginCatalogWrite(services, request);
+      const { id, override: key } = request.params;
       const customer = await knownCustomer(client, environmentId, id);
       const known = await findOverride(client, environmentId, customer.id, key);
       if (known === undefined) throw refuse('not_found', `the customer ${id} has no override ${key}`);
@@ -197,93 +121,25 @@ function registerEnd(app: App, services: AppServices): void {
       else await client.query(`update customer_override set effective_to = $4 ${where}`, [...at, formatInstant(now)]);
       await publishTerms(client, environmentId, customer.id);
       const target = `/v1/customers/${encodeURIComponent(id)}/overrides/${key}`;
-      await recordAction(client, { environmentId, actor: principal.keyId, action: 'customer_override.end', target });
+      await recordAction(client, { environmentId, actor, action: 'customer_override.end', target });
       return { ...shown(known), effective_to: formatInstant(Math.max(now, from)) };
     },
   );
 }
 
-/** What has been rated keeps its price: an override begins now or later, and ends now or later. */
-function spanOf(
-  body: z.infer<typeof overrideBody>,
-  known: Row | undefined,
-  now: number,
-): { from: string; to: string | null } {
-  const hasBegun = known !== undefined && microsFromPostgres(known.effective_from) <= now;
-  const from = hasBegun
-    ? microsFromPostgres(known.effective_from)
-    : body.effective_from === undefined
-      ? now
-      : instantMicros(body.effective_from);
-  const to = typeof body.effective_to === 'string' ? instantMicros(body.effective_to) : null;
-  const isMoved = body.effective_from !== undefined && instantMicros(body.effective_from) !== from;
-  const isOther = known?.rate_card !== body.rate_card || !isDeepStrictEqual(known.prices ?? undefined, body.prices);
-  if (hasBegun && (isMoved || isOther)) {
-    throw refuse('conflict', `the override ${known.key} has rated events since ${formatInstant(from)}`, [
-      { pointer: '/rate_card', detail: 'it is in force', remedy: 'end it, and make another under a new key' },
-    ]);
-  }
-  if (!hasBegun && from < now) {
-    throw wrong('/effective_from', 'events since then have been rated already', 'leave it out to begin now');
-  }
-  if (to !== null && to <= Math.max(from, now - 1)) {
-    throw wrong('/effective_to', 'an override ends after it begins, and not in the past', 'name a later instant');
-  }
-  return { from: formatInstant(from), to: to === null ? null : formatInstant(to) };
-}
-
-async function refuseOverlap(
-  db: Queryable,
-  environmentId: number,
-  customerId: bigint,
-  key: string,
-  { from, to }: { from: string; to: string | null },
-): Promise<void> {
-  const other = await db.query<{ key: string }>(
-    `select key from customer_override where environment_id = $1 and customer_id = $2 and key <> $3
-       and tstzrange(effective_from, effective_to) && tstzrange($4, $5) limit 1`,
-    [environmentId, customerId, key, from, to],
-  );
-  const [row] = other.rows;
-  if (row === undefined) return;
-  throw refuse('conflict', `the override ${row.key} of this customer holds at that time`, [
-    {
-      pointer: '/effective_from',
-      detail: 'two overrides overlap',
-      remedy: 'end the other one first, or begin after it',
-    },
-  ]);
-}
-
-async function refuseMany(db: Queryable, environmentId: number, customerId: bigint): Promise<void> {
-  const result = await db.query<{ count: bigint }>(
-    'select count(*) as count from customer_override where environment_id = $1 and customer_id = $2',
-    [environmentId, customerId],
-  );
-  if ((result.rows[0]?.count ?? 0n) < BigInt(LIMITS.termsMax)) return;
-  throw refuse('conflict', `a customer has at most ${LIMITS.termsMax} overrides, past ones included`);
-}
-
-async function findOverride(
-  db: Queryable,
-  environmentId: number,
-  customerId: bigint,
-  key: string,
-): Promise<Row | undefined> {
-  const result = await db.query<Row>(
-    `select ${COLUMNS} from customer_override where environment_id = $1 and customer_id = $2 and key = $3`,
-    [environmentId, customerId, key],
-  );
-  return result.rows[0];
-}
-
-async function knownCustomer(db: Queryable | Client, environmentId: number, id: string): Promise<CustomerRow> {
+async function knownCustomer(db: Queryable, environmentId: number, id: string): Promise<CustomerRow> {
   const customer = await findCustomer(db, environmentId, id);
   if (customer === undefined) throw refuse('not_found', `there is no customer ${id}`);
   return customer;
 }
 
-function shown(row: Row): z.infer<typeof overrideAnswer> {
+/** What would be sent to make the override. */
+export function overrideSpecOf(row: OverrideRow): OverrideSpec {
+  const { key: _key, created_at: _created, prices, ...spec } = shown(row);
+  return { ...spec, ...(prices !== null && { prices }) };
+}
+
+function shown(row: OverrideRow): z.infer<typeof overrideAnswer> {
   return {
     key: row.key,
     rate_card: row.rate_card,

@@ -6,7 +6,7 @@ import { refuse } from '../http/problem.ts';
 import { instantMicros } from '../http/wire.ts';
 import { LIMITS } from '../limits.ts';
 import type { Client } from '../store/database.ts';
-import { wrongCard } from './definition-routes.ts';
+import { wrongCard } from './publish-definition.ts';
 import { type DefinitionKind, findDefinition } from './definition-store.ts';
 import { addOnSpec, couponSpec, type PlanSpec, planSpec } from './schemas.ts';
 import type { subscribeBody } from './subscription-schemas.ts';

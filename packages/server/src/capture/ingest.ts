@@ -1,7 +1,7 @@
 import type { GroupCommit, RecordFailure } from '../record/group-commit.ts';
 import type { EventFate, IngestWarning, PendingRequest } from '../record/types.ts';
 import { captureEvent, nameFault } from '../event/capture-event.ts';
-import { type CapturedEvent, type EventError, VOID_TYPE } from '../event/event.ts';
+import { type CapturedEvent, type EventError, OWN_SOURCE, VOID_TYPE } from '../event/event.ts';
 import { type BodyProblem, decodeBody, parseBody } from './parse-body.ts';
 
 export type IngestRequest = {
@@ -59,7 +59,7 @@ export async function ingest(groupCommit: GroupCommit, request: IngestRequest): 
       return;
     }
     const { event } = captured;
-    const refusal = event.type === VOID_TYPE ? voidRefusal(event, request.mayVoid) : undefined;
+    const refusal = refusalOf(event, request.mayVoid);
     if (refusal !== undefined) {
       results.push({ index, id: event.id, status: 'rejected', error: refusal });
       return;
@@ -73,6 +73,16 @@ export async function ingest(groupCommit: GroupCommit, request: IngestRequest): 
     if (!outcome.ok) return { ok: false, failure: outcome.failure };
   }
   return { ok: true, answer: answerOf(pending, results) };
+}
+
+function refusalOf(event: CapturedEvent, mayVoid: boolean): EventError | undefined {
+  if (event.source === OWN_SOURCE)
+    return {
+      code: 'invalid_field',
+      detail: `the source ${OWN_SOURCE} is for records of Ergon's own`,
+      pointer: '/source',
+    };
+  return event.type === VOID_TYPE ? voidRefusal(event, mayVoid) : undefined;
 }
 
 function voidRefusal(event: CapturedEvent, mayVoid: boolean): EventError | undefined {

@@ -1,5 +1,5 @@
 import type { Queryable } from '../store/database.ts';
-import { textArray } from '../store/pg-arrays.ts';
+import { int8Array, textArray } from '../store/pg-arrays.ts';
 import type { BillingTerms } from './billing-terms.ts';
 
 /** What metering and rating need of a customer. */
@@ -72,6 +72,19 @@ export async function customerById(
     values: [environmentId, id],
   });
   return result.rows.map(billedCustomer)[0];
+}
+
+export async function customersById(
+  db: Queryable,
+  environmentId: number,
+  ids: readonly number[],
+): Promise<BilledCustomer[]> {
+  const result = await db.query<Row>({
+    name: 'customers_by_id',
+    text: 'select id, external_id, time_zone, rate_card, terms from customer where environment_id = $1 and id = any($2::int8[])',
+    values: [environmentId, int8Array(ids)],
+  });
+  return result.rows.map(billedCustomer);
 }
 
 function billedCustomer(row: Row): BilledCustomer {

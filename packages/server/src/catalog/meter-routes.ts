@@ -3,20 +3,12 @@ import type { AppServices } from '../http/context.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
 import { catalogKey, instantOutput, instantText, pageOf } from '../http/wire.ts';
-import { LIMITS } from '../limits.ts';
 import { recordAction } from '../store/audit-log.ts';
 import { BUILT_IN_METERS, builtInMeter, MONEY_METERS } from './built-in-meters.ts';
-import { AGGREGATIONS, groupName, type MeterSpec, meterSchema } from './custom-meter.ts';
-import {
-  budgetsCounting,
-  cardsPricing,
-  findMeter,
-  findMeterEver,
-  insertMeter,
-  listMeters,
-  type MeterRow,
-  setArchived,
-} from './meter-store.ts';
+import { beginCatalogWrite } from './catalog-write.ts';
+import { createMeter } from './create-meter.ts';
+import { AGGREGATIONS, meterSchema } from './custom-meter.ts';
+import { budgetsCounting, cardsPricing, findMeter, listMeters, type MeterRow, setArchived } from './meter-store.ts';
 import { lockCatalog, raiseRevision } from './revision.ts';
 
 const params = z.strictObject({ key: catalogKey });
@@ -102,30 +94,8 @@ function registerPut(app: App, services: AppServices): void {
       body: meterSchema,
       answer: meterAnswer,
     },
-    async ({ client, environmentId, principal, params: { key }, body }) => {
-      if (builtInMeter(key) !== undefined) throw refuse('conflict', `${key} is a built-in meter; choose another key`);
-      checkGroups(body);
-      await lockCatalog(client, environmentId);
-      const known = await findMeterEver(client, environmentId, key, body);
-      if (known !== undefined && !known.is_same) throw otherSpec(key, known.archived_at !== null);
-      if (known !== undefined && known.archived_at === null) return ownMeter(known);
-      const active = await listMeters(client, environmentId);
-      if (active.length >= LIMITS.metersMax) {
-        throw refuse('conflict', `an environment has at most ${LIMITS.metersMax} meters of its own; delete one first`);
-      }
-      if (known !== undefined) await setArchived(client, environmentId, known.id, false);
-      const row = known ?? (await insertMeter(client, environmentId, key, body));
-      if (row === undefined) throw new Error('the meter was not inserted');
-      await raiseRevision(client, environmentId);
-      await recordAction(client, {
-        environmentId,
-        actor: principal.keyId,
-        action: 'meter.create',
-        target: `/v1/meters/${key}`,
-        detail: body,
-      });
-      return ownMeter(row);
-    },
+    async (request) =>
+      ownMeter(await createMeter(await beginCatalogWrite(services, request), request.params.key, request.body)),
   );
 }
 
@@ -171,36 +141,8 @@ function registerDelete(app: App, services: AppServices): void {
   );
 }
 
-/** Usage is grouped by the last segment of a path, so two paths must not end alike. */
-function checkGroups(spec: MeterSpec): void {
-  const names = (spec.group_by ?? []).map(groupName);
-  const index = names.findIndex((name, position) => names.indexOf(name) !== position);
-  if (index < 0) return;
-  throw refuse('invalid_request', 'two dimensions of the meter have one name', [
-    {
-      pointer: `/group_by/${index}`,
-      detail: `another path ends in ${names[index]} too`,
-      remedy: 'give each dimension a name of its own',
-    },
-  ]);
-}
-
 function noMeter(key: string) {
   return refuse('not_found', `there is no meter ${key}`);
-}
-
-function otherSpec(key: string, isDeleted: boolean) {
-  return refuse(
-    'conflict',
-    `the meter ${key} ${isDeleted ? 'had' : 'has'} another definition, and a meter never changes`,
-    [
-      {
-        pointer: '',
-        detail: 'differs from the definition the meter was created with',
-        remedy: 'delete the meter and create it under a new key',
-      },
-    ],
-  );
 }
 
 const builtIn: readonly MeterAnswer[] = [...BUILT_IN_METERS, ...MONEY_METERS].map((meter) => ({

@@ -3,17 +3,11 @@ import type { AppServices } from '../http/context.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
 import { externalId, instantOutput, instantText, pageOf } from '../http/wire.ts';
-import { LIMITS } from '../limits.ts';
 import { loadModelResolver } from '../provider-prices/index.ts';
 import { recordAction } from '../store/audit-log.ts';
-import {
-  countModelAliases,
-  deleteModelAlias,
-  findModelAlias,
-  listModelAliases,
-  type ModelAliasRow,
-  putModelAlias,
-} from './model-alias-store.ts';
+import { beginCatalogWrite } from './catalog-write.ts';
+import { deleteModelAlias, findModelAlias, listModelAliases, type ModelAliasRow } from './model-alias-store.ts';
+import { putAlias } from './put-alias.ts';
 import { lockCatalog, raiseRevision } from './revision.ts';
 
 const params = z.strictObject({ reported: externalId });
@@ -76,26 +70,9 @@ function registerPut(app: App, services: AppServices): void {
       body: aliasBody,
       answer: aliasAnswer,
     },
-    async ({ client, environmentId, principal, params: { reported }, body: { model } }) => {
-      await lockCatalog(client, environmentId);
-      const known = await findModelAlias(client, environmentId, reported);
-      if (known === undefined && (await countModelAliases(client, environmentId)) >= LIMITS.modelAliasesMax) {
-        throw refuse(
-          'conflict',
-          `an environment has at most ${LIMITS.modelAliasesMax} model aliases; delete one first`,
-        );
-      }
-      if (known?.model === model) return aliasOf(known);
-      const row = await putModelAlias(client, environmentId, reported, model);
-      await raiseRevision(client, environmentId);
-      await recordAction(client, {
-        environmentId,
-        actor: principal.keyId,
-        action: 'model_alias.put',
-        target: `/v1/model_aliases/${encodeURIComponent(reported)}`,
-        detail: { model, before: known?.model ?? null },
-      });
-      return aliasOf(row);
+    async (request) => {
+      const write = await beginCatalogWrite(services, request);
+      return aliasOf(await putAlias(write, request.params.reported, request.body.model));
     },
   );
 }

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
-import { formatInstant, microsFromPostgres } from '../event/instant.ts';
+import { microsFromPostgres } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { cursorAfter, cursorNumber, cursorPosition, page } from '../http/cursor.ts';
-import { type App, readRoute, type WriteRequest, writeRoute } from '../http/operation.ts';
+import { type App, readRoute, writeRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
 import {
   catalogKey,
@@ -13,23 +13,22 @@ import {
   pageOf,
   pageQuery,
 } from '../http/wire.ts';
-import { LIMITS } from '../limits.ts';
-import { recordAction } from '../store/audit-log.ts';
-import { type PriceOverrideSpec, priceOverrideOf, priceOverrideSchema } from './price-override-schema.ts';
+import { beginCatalogWrite } from './catalog-write.ts';
+import { priceOverrideSchema } from './price-override-schema.ts';
 import {
-  countPriceOverrides,
   findPriceOverride,
-  insertPriceOverride,
   listPriceOverrides,
   listPriceOverrideVersions,
   type PriceOverrideRow,
 } from './price-override-store.ts';
-import { lockCatalog, raiseRevision } from './revision.ts';
+import { publishProviderPrice } from './publish-provider-price.ts';
 
 const params = z.strictObject({ key: catalogKey });
 
-const body = priceOverrideSchema
-  .extend({
+// Not `extend`: the reference would say "all of" two closed objects, which nothing is.
+export const providerPriceRequest = z
+  .strictObject({
+    ...priceOverrideSchema.shape,
     effective_from: instantInput.optional().openapi({
       description:
         'By event time. Left out: at once, and for the first version of a key from the beginning. May lie in the past: what was recorded before keeps its cost',
@@ -46,9 +45,6 @@ const versionAnswer = z
     price: priceOverrideSchema.nullable().openapi({ description: 'Null: taken back from then on' }),
   })
   .openapi('ProviderPriceOverrideVersion');
-
-/** In force from the beginning: the earliest instant an event may have. */
-const BEGINNING = '2000-01-01T00:00:00Z';
 
 const tag = 'Catalog';
 
@@ -68,14 +64,20 @@ export function registerPriceOverrideRoutes(app: App, services: AppServices): vo
       description:
         'A contract, or a model the price table lacks. It replaces the table’s price of that provider and model as a whole, for events recorded from now on that happened since `effective_from`. Another price under the same key is a new version; the same again changes nothing.',
       params,
-      body,
+      body: providerPriceRequest,
       answer: versionAnswer,
       problems: ['invalid_catalog'],
     },
     async (request) => {
-      const { effective_from: wanted, ...spec } = request.body;
-      checkCompiles(services, spec);
-      return publish(request, services.now(), spec, wanted);
+      const { effective_from: effectiveFrom, ...spec } = request.body;
+      const { key } = request.params;
+      const write = await beginCatalogWrite(services, request);
+      const latest = await findPriceOverride(write.client, write.environmentId, key, spec);
+      const isSameTime =
+        effectiveFrom === undefined ||
+        (latest !== undefined && microsFromPostgres(latest.effective_from) === instantMicros(effectiveFrom));
+      if (latest?.is_same === true && isSameTime) return versionOf(latest);
+      return versionOf(await publishProviderPrice(write, services.prices, { key, spec, effectiveFrom }));
     },
   );
   writeRoute(
@@ -95,9 +97,11 @@ export function registerPriceOverrideRoutes(app: App, services: AppServices): vo
       problems: ['not_found'],
     },
     async (request) => {
-      const latest = await findPriceOverride(request.client, request.environmentId, request.params.key);
-      if (latest === undefined || latest.spec === null) throw noPrice(request.params.key);
-      await publish(request, services.now(), null, undefined);
+      const { key } = request.params;
+      const write = await beginCatalogWrite(services, request);
+      const latest = await findPriceOverride(write.client, write.environmentId, key);
+      if (latest === undefined || latest.spec === null) throw noPrice(key);
+      await publishProviderPrice(write, services.prices, { key, spec: null, effectiveFrom: undefined });
       return null;
     },
   );
@@ -148,58 +152,6 @@ function registerReads(app: App, services: AppServices): void {
       return page(rows, limit, versionOf, (row) => cursorAfter('provider_price_versions', String(row.version)));
     },
   );
-}
-
-/** What the schema cannot see: a tier of a class that has no base price. */
-function checkCompiles(services: AppServices, spec: PriceOverrideSpec): void {
-  try {
-    services.prices.withOverrides([priceOverrideOf(spec, undefined, undefined)]);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw refuse('invalid_catalog', 'the provider price does not hold together', [
-      { pointer: '/context_tiers', detail: error.message, remedy: 'give each class of a tier a base price as well' },
-    ]);
-  }
-}
-
-type Publishing = Pick<
-  WriteRequest<z.output<typeof params>, unknown, unknown>,
-  'client' | 'environmentId' | 'principal' | 'params'
->;
-
-async function publish(
-  { client, environmentId, principal, params: { key } }: Publishing,
-  now: number,
-  spec: PriceOverrideSpec | null,
-  wanted: string | undefined,
-): Promise<z.infer<typeof versionAnswer>> {
-  await lockCatalog(client, environmentId);
-  const latest = await findPriceOverride(client, environmentId, key, spec);
-  const isSameTime =
-    wanted === undefined ||
-    (latest !== undefined && microsFromPostgres(latest.effective_from) === instantMicros(wanted));
-  if (latest?.is_same === true && isSameTime) return versionOf(latest);
-  if ((await countPriceOverrides(client, environmentId)) >= LIMITS.priceOverrideVersionsMax) {
-    throw refuse(
-      'conflict',
-      `an environment has at most ${LIMITS.priceOverrideVersionsMax} versions of provider prices of its own`,
-    );
-  }
-  const row = await insertPriceOverride(client, environmentId, {
-    key,
-    version: (latest?.version ?? 0) + 1,
-    effectiveFrom: wanted ?? (latest === undefined ? BEGINNING : formatInstant(now)),
-    spec,
-  });
-  await raiseRevision(client, environmentId);
-  await recordAction(client, {
-    environmentId,
-    actor: principal.keyId,
-    action: spec === null ? 'provider_price.delete' : 'provider_price.put',
-    target: `/v1/provider_price_overrides/${key}`,
-    detail: { version: row.version, effective_from: instantText(row.effective_from) },
-  });
-  return versionOf(row);
 }
 
 function noPrice(key: string) {

@@ -1,6 +1,6 @@
-import { compileRateCard, priceSchema, rateCardSchema } from '@ergon/rating';
+import { priceSchema, rateCardSchema } from '@ergon/rating';
 import { z } from '@hono/zod-openapi';
-import { formatInstant, microsFromPostgres } from '../event/instant.ts';
+import { microsFromPostgres } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { cursorAfter, cursorNumber, cursorPosition, page } from '../http/cursor.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';
@@ -14,26 +14,31 @@ import {
   pageOf,
   pageQuery,
 } from '../http/wire.ts';
-import { recordAction } from '../store/audit-log.ts';
-import type { Client } from '../store/database.ts';
-import { clockOf } from '../store/environment-clock.ts';
-import { builtInMeter } from './built-in-meters.ts';
-import { deriveVersions, overlaysOf } from './derived-cards.ts';
-import { listMeters } from './meter-store.ts';
-import { type CardVersionRow, findLatest, insertVersion, listLatest, listVersions } from './rate-card-store.ts';
-import { lockCatalog, raiseRevision } from './revision.ts';
+import { LIMITS } from '../limits.ts';
+import { beginCatalogWrite } from './catalog-write.ts';
+import { publishRateCard } from './publish-rate-card.ts';
+import { type CardVersionRow, findLatest, listLatest, listVersions } from './rate-card-store.ts';
+import { requestRerate } from './request-rerate.ts';
 
 const params = z.strictObject({ key: catalogKey });
 
-const publishBody = rateCardSchema
+export const rateCardRequest = rateCardSchema
   .extend({
     effective_from: instantInput.optional().openapi({
       description:
-        'When the version comes into force. Left out: at once, and for the first version of a card from the beginning. In the past: refused, but for the first version',
+        'When the version comes into force. Left out: at once, and for the first version of a card from the beginning. In the past: refused, but for the first version, and with `rerate`',
+    }),
+  })
+  .openapi('RateCardVersion');
+
+const publishBody = rateCardRequest
+  .extend({
+    rerate: z.boolean().default(false).openapi({
+      description:
+        'A correction: `effective_from` may be in the past, and usage since then is re-rated by adjusting entries, up to the next version or now',
     }),
   })
   .openapi('RateCardRequest');
-type RateCardSpec = z.infer<typeof rateCardSchema>;
 
 const cardAnswer = z
   .strictObject({
@@ -43,12 +48,10 @@ const cardAnswer = z
     effective_from: instantOutput,
     created_at: instantOutput,
     prices: z.array(priceSchema),
+    rerate: z.string().optional().openapi({ description: 'The re-rating that publishing it has begun' }),
   })
   .openapi('RateCard');
 type CardAnswer = z.infer<typeof cardAnswer>;
-
-/** In force from the beginning: the earliest instant an event may have. */
-const BEGINNING = '2000-01-01T00:00:00Z';
 
 const tag = 'Catalog';
 
@@ -138,85 +141,27 @@ function registerPublish(app: App, services: AppServices): void {
       answer: cardAnswer,
       problems: ['invalid_catalog'],
     },
-    async ({ client, environmentId, principal, params: { key }, body: { effective_from: wanted, ...spec } }) => {
-      const compiled = compileRateCard(spec);
-      if (!compiled.ok) throw refuse('invalid_catalog', 'the rate card does not hold together', compiled.errors);
-      await lockCatalog(client, environmentId);
-      const now = await clockOf(client, environmentId, services.now());
-      await checkMeters(client, environmentId, spec);
+    async (request) => {
+      const { effective_from: wanted, rerate, ...spec } = request.body;
+      const { key } = request.params;
+      const write = await beginCatalogWrite(services, request);
+      const { client, environmentId, now } = write;
       const latest = await findLatest(client, environmentId, key, spec);
       if (latest?.is_same === true && (wanted === undefined || isAt(latest, wanted))) return cardOf(latest);
-      const row = await insertVersion(client, environmentId, {
-        key,
-        version: (latest?.version ?? 0) + 1,
-        effectiveFrom: effectiveFrom(wanted, latest !== undefined, now),
-        spec,
+      const row = await publishRateCard(write, { key, spec, effectiveFrom: wanted, mayBePast: rerate });
+      const from = microsFromPostgres(row.effective_from);
+      if (!rerate || from >= now) return cardOf(row);
+      const id = await requestRerate(client, environmentId, {
+        ...{ from, to: now + LIMITS.futureMicrosMax + 1, at: now, requestedBy: write.actor },
+        ...{ onlyUnrated: false, isDryRun: false, isAutomatic: false },
       });
-      await deriveAll(client, environmentId, key, formatInstant(now));
-      await raiseRevision(client, environmentId);
-      await recordAction(client, {
-        environmentId,
-        actor: principal.keyId,
-        action: 'rate_card.publish',
-        target: `/v1/rate_cards/${key}`,
-        detail: { version: row.version, effective_from: instantText(row.effective_from), prices: spec.prices.length },
-      });
-      return cardOf(row);
+      return { ...cardOf(row), rerate: String(id) };
     },
   );
 }
 
 function isAt(row: CardVersionRow, instant: string): boolean {
   return microsFromPostgres(row.effective_from) === instantMicros(instant);
-}
-
-/** Judged under the catalog's lock: what is rated after it may use the version at once, nothing before it could. */
-function effectiveFrom(wanted: string | undefined, hasPredecessor: boolean, now: number): string {
-  if (wanted === undefined) return hasPredecessor ? formatInstant(now) : BEGINNING;
-  const micros = instantMicros(wanted);
-  if (hasPredecessor && micros < now) {
-    throw refuse('invalid_catalog', 'a version cannot come into force in the past', [
-      {
-        pointer: '/effective_from',
-        detail: 'events since then have been rated already',
-        remedy: 'leave it out to bring the version into force at once, or name an instant to come',
-      },
-    ]);
-  }
-  return formatInstant(micros);
-}
-
-/** Customers with prices of their own over this card are rated by the new version too, with those prices. */
-async function deriveAll(client: Client, environmentId: number, key: string, now: string): Promise<void> {
-  for (const overlay of await overlaysOf(client, environmentId, key, now)) {
-    const [error] = await deriveVersions(client, environmentId, overlay, now);
-    if (error === undefined) continue;
-    const { customer, override } = overlay;
-    throw refuse(
-      'invalid_catalog',
-      `with the prices of ${customer}'s override ${override} the card does not hold together`,
-      [{ pointer: '/prices', detail: error.detail, remedy: `end the override first, or: ${error.remedy}` }],
-    );
-  }
-}
-
-/** A price for a meter that does not exist would silently charge nothing. */
-export async function checkMeters(
-  client: Client,
-  environmentId: number,
-  spec: Pick<RateCardSpec, 'prices'>,
-): Promise<void> {
-  const own = new Set((await listMeters(client, environmentId)).map((meter) => meter.key));
-  const errors = spec.prices.flatMap((price, index) => {
-    const pointer = `/prices/${index}/meter`;
-    if (price.meter === 'charge') {
-      return [{ pointer, detail: 'charge is what prices make; it has no price itself', remedy: 'price another meter' }];
-    }
-    if (own.has(price.meter) || builtInMeter(price.meter) !== undefined) return [];
-    const remedy = 'create the meter first (PUT /v1/meters/{key}), or correct its name';
-    return [{ pointer, detail: `there is no meter ${price.meter}`, remedy }];
-  });
-  if (errors.length > 0) throw refuse('invalid_catalog', 'the rate card prices meters that do not exist', errors);
 }
 
 function noCard(key: string) {

@@ -116,6 +116,13 @@ function compiled(id: number, spec: unknown): CompiledRateCard {
   return result.value;
 }
 
+/** A version by its number, as ratings name it. */
+export function cardVersion(snapshot: CatalogSnapshot, id: number | null): CardVersion | undefined {
+  if (id === null) return undefined;
+  for (const versions of snapshot.cards.values()) for (const version of versions) if (version.id === id) return version;
+  return undefined;
+}
+
 /** The version of a card in force at an instant; `undefined` before its first. */
 export function versionAt(snapshot: CatalogSnapshot, cardKey: string, micros: number): CardVersion | undefined {
   const versions = snapshot.cards.get(cardKey);

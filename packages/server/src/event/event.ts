@@ -57,3 +57,6 @@ export type Captured =
 
 /** Type of the event that takes back another (DESIGN section 9). */
 export const VOID_TYPE = 'event.void';
+
+/** Source of the events that Ergon writes itself; no client may send one. */
+export const OWN_SOURCE = 'ergon';

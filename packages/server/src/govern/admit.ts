@@ -1,16 +1,25 @@
 import { decimal, toText } from '@ergon/exact';
 import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
 import { resolveCustomers } from '../catalog/customers.ts';
+import { formatInstant } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { ProblemError } from '../http/problem.ts';
 import { LIMITS } from '../limits.ts';
 import { type Asked, askPolicies } from './ask-policies.ts';
 import type { CompiledBudget } from './compile-budget.ts';
 import { availableOf, largestOutput, type Refusal } from './fits.ts';
-import { budgetOf } from './hold-desk.ts';
-import { amountsOf, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
+import { budgetOf, type HoldOutcome } from './hold-desk.ts';
+import {
+  type Amounts,
+  amountsOf,
+  bodyHash,
+  prepareHold,
+  type PreparedHold,
+  subjectOf,
+  withOutputBound,
+} from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
-import type { HoldBody } from './schemas.ts';
+import { amountTexts, type HoldBody } from './schemas.ts';
 
 export type Admission = {
   readonly hold: HoldRow;
@@ -20,9 +29,22 @@ export type Admission = {
   readonly isClamped: boolean;
 };
 
+/** A hold as it is asked for: with a lower output bound it asks for less. */
+export type AskedHold = { readonly body: HoldBody; readonly amounts: Amounts };
+
+export type BoundHold = {
+  readonly body: HoldBody;
+  /** The hold with a lower output bound; undefined where its amounts say what a token of output is. */
+  readonly lower: ((bound: number) => Promise<AskedHold>) | undefined;
+};
+
+/** Gives a hold that brings an estimate its amounts. */
+export type HoldBounder = (services: AppServices, catalog: CatalogSnapshot, body: HoldBody) => Promise<BoundHold>;
+
 /** A clamp may be overtaken by others that take what was left; then it is computed again. */
 const CLAMPS_MAX = 4;
-const STALE_MAX = 5;
+/** Each turn is another publish that came between: with so many in one request's time somebody else had better wait. */
+const STALE_MAX = 20;
 
 /**
  * Sets a hold aside at every budget and wallet that applies, in one step, or refuses it.
@@ -33,41 +55,47 @@ export async function admit(
   services: AppServices,
   environmentId: number,
   keyId: string,
-  body: HoldBody,
+  { body, lower, sent }: BoundHold & { readonly sent: HoldBody },
 ): Promise<Admission> {
   const runs = await runPath(services.database.pool, environmentId, body.run_id, body.parent_run_id);
   const subject = subjectOf(body, keyId, runs);
-  let asked = { body, amounts: amountsOf(body) };
+  // Of what the client sent, so that a repeat is known whatever it was clamped to.
+  const hash = bodyHash(sent);
+  const full: AskedHold = { body, amounts: amountsOf(body) };
+  const lowered = async (bound: number): Promise<AskedHold> =>
+    bound >= (body.output?.max_tokens ?? 0)
+      ? full
+      : lower === undefined
+        ? withOutputBound(body, full.amounts, bound)
+        : lower(bound);
+  let asked = full;
   let policies: (Asked & { readonly revision: bigint }) | undefined;
   let staleLeft = STALE_MAX;
   for (let clamps = 0; ; ) {
     const catalog = await services.record.catalog(environmentId);
     if (policies?.revision !== catalog.revision) {
       const found = await askPolicies(services, environmentId, catalog.revision, body, amountsOf(body));
+      if (found.refusal !== undefined) {
+        if (staleLeft-- > 0 && (await isStale(services, catalog))) continue;
+        throw found.refusal;
+      }
       policies = { ...found, revision: catalog.revision };
-      const bound = policies.maxOutputTokens;
-      if (bound !== undefined && bound < (asked.body.output?.max_tokens ?? 0))
-        asked = withOutputBound(body, amountsOf(body), bound);
+      asked = await lowered(policies.maxOutputTokens ?? Infinity);
     }
     const customer = await customerOf(services, catalog, body.customer);
     const at = services.clocks.now(environmentId);
     const prepared = prepareHold(asked.body, asked.amounts, customer, subject, catalog.budgets, {
-      at,
+      ...{ at, hash },
       applyMax: LIMITS.budgetsApplyMax,
     });
-    if (prepared.kind !== 'ready') throw unprepared(prepared);
-    // The hash is that of what the client sent, so that a repeat is known whatever it was clamped to.
-    const first = prepareHold(body, amountsOf(body), customer, subject, [], { at, applyMax: 1 });
-    const hash = first.kind === 'ready' ? first.request.hash : prepared.request.hash;
-    const outcome = await services.holds.hold(environmentId, catalog.revision, { ...prepared.request, hash });
+    if (prepared.kind !== 'ready') {
+      if (staleLeft-- > 0 && (await isStale(services, catalog))) continue;
+      throw unprepared(prepared);
+    }
+    const outcome = await services.holds.hold(environmentId, catalog.revision, prepared.request);
     switch (outcome.outcome) {
       case 'stale':
-        if (staleLeft-- === 0)
-          throw new ProblemError({
-            code: 'overloaded',
-            detail: 'the catalog changes all the time',
-            retryAfterSeconds: 1,
-          });
+        if (staleLeft-- <= 0) throw unsettledCatalog();
         services.record.rememberCatalog(await loadSnapshot(services.database.pool, environmentId));
         continue;
       case 'conflict':
@@ -76,10 +104,9 @@ export async function admit(
           detail: `the hold ${body.id} stands for another body; holds are named once`,
         });
       case 'held':
-      case 'changed':
       case 'repeated':
         return {
-          hold: outcome.hold,
+          hold: outcome.outcome === 'held' ? heldRow(asked.body, prepared, outcome) : outcome.hold,
           flags: [...prepared.flags, ...policies.flags],
           maxOutputTokens: asked.body.output?.max_tokens,
           isClamped: asked.body !== body,
@@ -90,10 +117,43 @@ export async function admit(
         if (!mayClamp || fits === undefined || fits < 1 || clamps++ >= CLAMPS_MAX) {
           throw exceeded(outcome.refusals, prepared.budgets, body, fits);
         }
-        asked = withOutputBound(body, amountsOf(body), fits);
+        asked = await lowered(fits);
       }
     }
   }
+}
+
+/** A hold that was taken just now, as the database keeps it. */
+function heldRow(
+  body: HoldBody,
+  { request, budgets }: Extract<PreparedHold, { readonly kind: 'ready' }>,
+  { isFunded, at }: Extract<HoldOutcome, { readonly outcome: 'held' }>,
+): HoldRow {
+  return {
+    id: request.id,
+    status: request.status,
+    customer: body.customer ?? null,
+    currency: request.currency,
+    amounts: Object.fromEntries(amountTexts(request.amounts)),
+    ...{ settled: null, settled_by: null, is_late: false, resolved_at: null },
+    bound: body.output?.max_tokens ?? null,
+    funded: isFunded,
+    budget_keys: budgets.map(({ key }) => key).toSorted(),
+    created_at: formatInstant(at),
+    expires_at: request.expires,
+  };
+}
+
+/**
+ * Whether the catalog has changed since this snapshot; the new one is kept. Asked before a refusal that the database had no
+ * part in: what another process has published may admit it.
+ */
+async function isStale(services: AppServices, { environmentId, revision }: CatalogSnapshot): Promise<boolean> {
+  return (await services.record.currentCatalog(environmentId)).revision !== revision;
+}
+
+function unsettledCatalog(): ProblemError {
+  return new ProblemError({ code: 'overloaded', detail: 'the catalog changes all the time', retryAfterSeconds: 1 });
 }
 
 /** The customer's id; created provisionally when never seen, as an event would. */

@@ -8,13 +8,11 @@ export type Asked = {
   /** The lowest output bound that a policy allows. */
   readonly maxOutputTokens: number | undefined;
   readonly flags: readonly string[];
+  /** What a policy of that revision refuses with; not for a hold that is there already, which is a repeat. */
+  readonly refusal: ProblemError | undefined;
 };
 
-/**
- * Asks the policies of a catalog revision about a hold, on the record. An environment without policies pays nothing.
- *
- * @throws ProblemError `policy_refused` naming the policy; not for a hold that is there already, which is a repeat.
- */
+/** Asks the policies of a catalog revision about a hold, on the record. An environment without policies pays nothing. */
 export async function askPolicies(
   services: AppServices,
   environmentId: number,
@@ -38,8 +36,9 @@ export async function askPolicies(
     revision,
   });
   if (decided === undefined) throw new Error('a question had no answer');
-  if (!decided.is_admitted && !(await isHeld(services, environmentId, body.id))) throw refusedBy(decided);
+  const isRefused = !decided.is_admitted && !(await isHeld(services, environmentId, body.id));
   return {
+    refusal: isRefused ? refusedBy(decided) : undefined,
     maxOutputTokens: decided.max_output_tokens ?? undefined,
     flags: decided.matches
       .filter(({ mode }) => mode !== 'shadow')

@@ -1,4 +1,4 @@
-import { decimal, multiply, toText } from '@ergon/exact';
+import { compare, decimal, multiply, toText } from '@ergon/exact';
 import {
   type BudgetSpec,
   budgetSpec,
@@ -24,7 +24,7 @@ export type CompiledBudget = {
   /** Of a money budget. */
   readonly currency: string | undefined;
   readonly limit: string;
-  /** Thresholds as quantities: limit x share. */
+  /** Thresholds as quantities, ascending: limit x share. */
   readonly thresholds: readonly string[];
   readonly isEnforced: boolean;
   /** Microseconds since 1970. */
@@ -48,7 +48,10 @@ export function compileBudget(id: number, stored: unknown, countsFrom: number): 
     measure: measureOf(spec),
     currency: currencyOf(spec),
     limit: toText(limit),
-    thresholds: spec.thresholds.map((share) => toText(multiply(limit, decimal(share)))),
+    thresholds: spec.thresholds
+      .map((share) => decimal(share))
+      .toSorted(compare)
+      .map((share) => toText(multiply(limit, share))),
     isEnforced: spec.mode === 'enforce',
     countsFrom,
     member(subject) {

@@ -13,7 +13,7 @@ export type Counter = {
   readonly u: string;
   readonly limit: string;
   readonly enforce: boolean;
-  /** Thresholds, as quantities. */
+  /** Thresholds, as quantities, ascending. */
   readonly t: readonly string[];
 };
 

@@ -5,50 +5,70 @@ import { findHolds, type HoldRow } from './hold-store.ts';
 import { formatInstant } from '../event/instant.ts';
 import { ProblemError } from '../http/problem.ts';
 import { LIMITS } from '../limits.ts';
-import type { Database } from '../store/database.ts';
-
-/** What was asked is so, now or since before; the hold as it stands. */
-type Done = { readonly outcome: 'held' | 'changed' | 'repeated'; readonly hold: HoldRow };
+import { type Database, isConnectionLost } from '../store/database.ts';
 
 export type HoldOutcome =
-  | Done
+  /** Taken now, at this instant in microseconds since 1970. */
+  | { readonly outcome: 'held'; readonly isFunded: boolean; readonly at: number }
+  /** Taken before; the hold as it stands. */
+  | { readonly outcome: 'repeated'; readonly hold: HoldRow }
   | { readonly outcome: 'conflict' }
   | { readonly outcome: 'refused'; readonly refusals: readonly Refusal[] }
   /** The catalog has changed since the request was prepared: prepare it again. */
   | { readonly outcome: 'stale' };
 
-/** A step in a hold's life, as `ergon_resolve` takes it. */
+/** A step in the life of a hold that is there, as `ergon_hold` takes it. */
 export type Resolution = {
   readonly id: string;
   readonly action: 'settle' | 'release' | 'extend' | 'dispatch' | 'expire';
   readonly hash?: string;
   readonly amounts?: Readonly<Record<string, string>>;
+  /** The names of the amounts. */
+  readonly measures?: readonly string[];
   readonly expires?: string;
 };
 
-export type ResolveOutcome = Done | { readonly outcome: 'conflict' | 'resolved' | 'above' | 'unknown' };
+export type ResolveOutcome =
+  /** It is so, now or since before; the hold as it stands. */
+  | { readonly outcome: 'changed' | 'repeated'; readonly hold: HoldRow }
+  | { readonly outcome: 'conflict' | 'resolved' | 'above' | 'unknown' };
 
-/** As the functions answer: the holds themselves are read for all of a group at once. */
-type Raw<Outcome> = Omit<Done, 'hold'> | Exclude<Outcome, Done>;
+/** As `ergon_hold` answers one step. */
+type Raw =
+  | { readonly outcome: 'held'; readonly funded: boolean }
+  | (Omit<HoldRow, 'id' | 'budget_keys'> & { readonly outcome: 'changed'; readonly budgets: readonly number[] })
+  | { readonly outcome: 'repeated' }
+  | { readonly outcome: 'conflict' }
+  | { readonly outcome: 'stale' }
+  | { readonly outcome: 'resolved' | 'above' | 'unknown' }
+  | { readonly outcome: 'refused'; readonly refusals: readonly Refusal[] };
 
-type Waiting<Item, Answer> = {
-  readonly item: Item;
-  readonly resolve: (answer: Answer) => void;
+type Waiting = {
+  readonly request: HoldRequest | Resolution;
+  /** Of a new hold: the catalog revision it was prepared with. */
+  readonly revision: bigint | undefined;
+  readonly resolve: (answer: HoldOutcome | ResolveOutcome) => void;
   readonly reject: (error: unknown) => void;
 };
 
 /** PostgreSQL: unique_violation (two first holds of one id), serialization_failure, deadlock_detected: nothing happened, once more. */
 const RETRYABLE = new Set(['23505', '40001', '40P01']);
 const ATTEMPTS_MAX = 5;
+const CACHED_MAX = 100_000;
 
 /**
  * Takes holds and their resolutions that arrive while a statement runs into the next one, so that many share one commit; each
- * is still answered only after its own. One queue an environment and kind, first come, first served.
+ * is still answered only after its own. One queue an environment, first come, first served: a second one would wait for the same
+ * counters anyway.
  */
 export class HoldDesk {
   readonly #database: Database;
   readonly #now: (environmentId: number) => number;
-  readonly #queues = new Map<string, Waiting<unknown, unknown>[]>();
+  readonly #queues = new Map<number, Waiting[]>();
+  /** A budget's key never changes under its id. */
+  readonly #budgetKeys = new Map<number, string>();
+  /** Customers, by id, with a wallet in a currency: a wallet stays, so it need not be looked for again. */
+  readonly #prepaid = new Set<string>();
   #waiting = 0;
 
   /** @param now an environment's clock, microseconds since 1970. */
@@ -58,98 +78,144 @@ export class HoldDesk {
   }
 
   hold(environmentId: number, revision: bigint, request: HoldRequest): Promise<HoldOutcome> {
-    return this.#enqueue(`hold|${environmentId}|${revision}`, request, async (requests) => {
-      const answer = await this.#call('select ergon_hold($1, $2::int8, $3, $4::jsonb) as answer', [
-        environmentId,
-        revision.toString(),
-        formatInstant(this.#now(environmentId)),
-        JSON.stringify(requests),
-      ]);
-      if (isStale(answer)) return requests.map((): HoldOutcome => ({ outcome: 'stale' }));
-      return this.#withHolds<HoldOutcome>(environmentId, requests, answersOf<Raw<HoldOutcome>>(answer));
-    });
+    // `ergon_hold` answers a new hold with these outcomes only.
+    return this.#enqueue(environmentId, request, revision) as Promise<HoldOutcome>;
   }
 
   resolve(environmentId: number, resolution: Resolution): Promise<ResolveOutcome> {
-    return this.#enqueue(`resolve|${environmentId}`, resolution, async (resolutions) => {
-      const answer = await this.#call('select ergon_resolve($1, $2, $3::jsonb) as answer', [
-        environmentId,
-        formatInstant(this.#now(environmentId)),
-        JSON.stringify(resolutions),
-      ]);
-      return this.#withHolds<ResolveOutcome>(environmentId, resolutions, answer as Raw<ResolveOutcome>[]);
-    });
+    // And a resolution with those.
+    return this.#enqueue(environmentId, resolution, undefined) as Promise<ResolveOutcome>;
   }
 
-  /** The holds that the answers are about, as they stand now: one read for the whole group. */
-  async #withHolds<Outcome extends { readonly outcome: string }>(
+  #enqueue(
     environmentId: number,
-    items: readonly { readonly id: string }[],
-    answers: readonly Raw<Outcome>[],
-  ): Promise<(Done | Exclude<Outcome, Done>)[]> {
-    const ids = items.flatMap(({ id }, index) => (isDone(answers[index]) ? [id] : []));
-    const rows = await findHolds(this.#database.pool, environmentId, ids);
-    return answers.map((answer, index) => {
-      if (!isDone(answer)) return answer;
-      const hold = rows.get(items[index]?.id ?? '');
-      if (hold === undefined) throw new Error('a hold that was taken is not there');
-      return { outcome: answer.outcome, hold };
-    });
-  }
-
-  #enqueue<Item, Answer>(
-    key: string,
-    item: Item,
-    run: (items: readonly Item[]) => Promise<readonly Answer[]>,
-  ): Promise<Answer> {
+    request: HoldRequest | Resolution,
+    revision: bigint | undefined,
+  ): Promise<HoldOutcome | ResolveOutcome> {
     if (this.#waiting >= LIMITS.queuedRequestsMax) {
       const detail = 'more holds wait for the database than this process keeps; send it again';
       return Promise.reject(new ProblemError({ code: 'overloaded', detail, retryAfterSeconds: 1 }));
     }
     this.#waiting += 1;
-    return new Promise<Answer>((resolve, reject) => {
-      const waiting: Waiting<Item, Answer> = { item, resolve, reject };
-      // Every entry of a queue was put there by calls of one key, so their types are one.
-      const queue = this.#queues.get(key) as Waiting<Item, Answer>[] | undefined;
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = { request, revision, resolve, reject };
+      const queue = this.#queues.get(environmentId);
       if (queue !== undefined) {
         queue.push(waiting);
         return;
       }
       const opened = [waiting];
-      this.#queues.set(key, opened as Waiting<unknown, unknown>[]);
-      void this.#drain(key, opened, run);
+      this.#queues.set(environmentId, opened);
+      void this.#drain(environmentId, opened);
     });
   }
 
-  async #drain<Item, Answer>(
-    key: string,
-    queue: Waiting<Item, Answer>[],
-    run: (items: readonly Item[]) => Promise<readonly Answer[]>,
-  ): Promise<void> {
+  async #drain(environmentId: number, queue: Waiting[]): Promise<void> {
     // A turn later, so that requests of one turn of the event loop share the first statement too.
     await new Promise((resolve) => setImmediate(resolve));
     while (queue.length > 0) {
-      const group = queue.splice(0, LIMITS.holdsTogetherMax);
+      const group = takeGroup(queue);
       this.#waiting -= group.length;
       try {
-        const answers = await run(group.map(({ item }) => item));
-        group.forEach(({ resolve, reject }, index) => {
-          const answer = answers[index];
-          if (answer === undefined) reject(new Error('the database answered fewer holds than it was asked'));
-          else resolve(answer);
-        });
+        await this.#take(environmentId, group);
       } catch (error) {
-        for (const { reject } of group) reject(error);
+        // One request may have poisoned the group: each is tried alone, and only the poisonous one fails.
+        const isShared = group.length > 1 && !isConnectionLost(error);
+        for (const one of group) {
+          if (isShared) await this.#take(environmentId, [one]).catch(one.reject);
+          else one.reject(error);
+        }
       }
     }
-    this.#queues.delete(key);
+    this.#queues.delete(environmentId);
   }
 
-  async #call(text: string, values: readonly unknown[]): Promise<unknown> {
+  async #take(environmentId: number, group: readonly Waiting[]): Promise<void> {
+    const at = this.#now(environmentId);
+    const revision = group.find((one) => one.revision !== undefined)?.revision ?? 0n;
+    const answers = await this.#call([
+      environmentId,
+      revision.toString(),
+      formatInstant(at),
+      JSON.stringify(group.map(({ request }) => this.#withWallet(request))),
+    ]);
+    this.#learnWallets(group, answers);
+    const repeated = group.flatMap(({ request }, index) =>
+      answers[index]?.outcome === 'repeated' ? [request.id] : [],
+    );
+    const rows = await findHolds(this.#database.pool, environmentId, repeated);
+    await this.#learnBudgets(environmentId, answers);
+    group.forEach(({ request, resolve, reject }, index) => {
+      const answer = answers[index];
+      const outcome = answer === undefined ? undefined : this.#outcome(answer, request.id, rows, at);
+      if (outcome === undefined) reject(new Error(`the database did not answer the hold ${request.id}`));
+      else resolve(outcome);
+    });
+  }
+
+  #outcome(
+    answer: Raw,
+    id: string,
+    rows: ReadonlyMap<string, HoldRow>,
+    at: number,
+  ): HoldOutcome | ResolveOutcome | undefined {
+    switch (answer.outcome) {
+      case 'held':
+        return { outcome: 'held', isFunded: answer.funded, at };
+      case 'repeated': {
+        const hold = rows.get(id);
+        return hold === undefined ? undefined : { outcome: 'repeated', hold };
+      }
+      case 'changed': {
+        const { outcome, budgets, ...hold } = answer;
+        const keys = budgets.map((budget) => this.#budgetKeys.get(budget) ?? '').toSorted();
+        return { outcome, hold: { ...hold, id, budget_keys: keys } };
+      }
+      default:
+        return answer;
+    }
+  }
+
+  #withWallet(request: HoldRequest | Resolution): object {
+    const isKnown = 'customer' in request && this.#prepaid.has(`${request.customer} ${request.currency}`);
+    return isKnown ? { ...request, prepaid: true } : request;
+  }
+
+  #learnWallets(group: readonly Waiting[], answers: readonly Raw[]): void {
+    group.forEach(({ request }, index) => {
+      const answer = answers[index];
+      if (answer?.outcome !== 'held' || !answer.funded || !('customer' in request)) return;
+      if (this.#prepaid.size > CACHED_MAX) this.#prepaid.clear();
+      this.#prepaid.add(`${request.customer} ${request.currency}`);
+    });
+  }
+
+  /** Reads the keys of budgets that no answer has named before. */
+  async #learnBudgets(environmentId: number, answers: readonly Raw[]): Promise<void> {
+    const unknown = new Set<number>();
+    for (const answer of answers) {
+      if (answer.outcome !== 'changed') continue;
+      for (const id of answer.budgets) if (!this.#budgetKeys.has(id)) unknown.add(id);
+    }
+    if (unknown.size === 0) return;
+    if (this.#budgetKeys.size > CACHED_MAX) this.#budgetKeys.clear();
+    const { rows } = await this.#database.pool.query<{ id: bigint; key: string }>(
+      'select id, key from budget where environment_id = $1 and id = any($2::bigint[])',
+      [environmentId, [...unknown]],
+    );
+    for (const { id, key } of rows) this.#budgetKeys.set(Number(id), key);
+  }
+
+  async #call(values: readonly unknown[]): Promise<readonly Raw[]> {
     for (let attempt = 1; ; attempt++) {
       try {
-        const result = await this.#database.pool.query<{ answer: unknown }>({ text, values: [...values] });
-        return result.rows[0]?.answer;
+        // Only this build's own SQL writes what it answers.
+        const result = await this.#database.pool.query<{ answer: { readonly answers: readonly Raw[] } }>({
+          name: 'hold',
+          text: 'select ergon_hold($1, $2::int8, $3, $4::jsonb) as answer',
+          values: [...values],
+        });
+        return result.rows[0]?.answer.answers ?? [];
       } catch (error) {
         if (attempt >= ATTEMPTS_MAX || !isRetryable(error)) throw error;
       }
@@ -157,21 +223,21 @@ export class HoldDesk {
   }
 }
 
+/** What the next statement takes: new holds of one catalog revision, and resolutions. */
+function takeGroup(queue: Waiting[]): Waiting[] {
+  let revision: bigint | undefined;
+  let count = 0;
+  for (const one of queue) {
+    if (count >= LIMITS.holdsTogetherMax) break;
+    if (one.revision !== undefined && revision !== undefined && one.revision !== revision) break;
+    revision ??= one.revision;
+    count += 1;
+  }
+  return queue.splice(0, count);
+}
+
 function isRetryable(error: unknown): boolean {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && RETRYABLE.has(error.code);
-}
-
-function isDone(answer: { readonly outcome: string } | undefined): answer is Omit<Done, 'hold'> {
-  return answer?.outcome === 'held' || answer?.outcome === 'changed' || answer?.outcome === 'repeated';
-}
-
-function isStale(answer: unknown): boolean {
-  return typeof answer === 'object' && answer !== null && 'stale' in answer;
-}
-
-/** The function's answers, which only this build's own SQL writes. */
-function answersOf<Answer>(answer: unknown): Answer[] {
-  return (answer as { readonly answers: Answer[] }).answers;
 }
 
 /** Which budget a refusal names. */

@@ -1,5 +1,5 @@
 import { compare, type Decimal, decimal, multiply, subtract, toText, ZERO } from '@ergon/exact';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { formatInstant } from '../event/instant.ts';
 import type { CompiledBudget, Subject } from './compile-budget.ts';
 import { type Counter, counterOrder, countersFor } from './counters.ts';
@@ -58,6 +58,7 @@ export function amountsOf(body: HoldBody): Amounts {
  * Fits a body to the budgets of one catalog revision. Pure.
  *
  * @param at when it is admitted, microseconds since 1970: its windows are those of this instant.
+ * @param hash of the body the client sent, where this one was clamped.
  */
 export function prepareHold(
   body: HoldBody,
@@ -65,7 +66,7 @@ export function prepareHold(
   customerId: number | null,
   subject: Subject,
   budgets: readonly CompiledBudget[],
-  { at, applyMax }: { readonly at: number; readonly applyMax: number },
+  { at, applyMax, hash: given }: { readonly at: number; readonly applyMax: number; readonly hash?: string },
 ): PreparedHold {
   const applying = countersFor(budgets, subject, at);
   if (applying.length > applyMax) return { kind: 'too_many_budgets', count: applying.length };
@@ -94,7 +95,7 @@ export function prepareHold(
     budgets: applying.map(({ budget }) => budget),
     request: {
       id: body.id,
-      hash: bodyHash(body),
+      hash: given ?? bodyHash(body),
       customer: customerId,
       status: body.dispatched ? 'dispatched' : 'pending',
       currency: body.currency ?? null,
@@ -124,17 +125,18 @@ function dimensionsOf(body: HoldBody, subject: Subject): Record<string, unknown>
   return { ...subject.values, runs: subject.runs, run_id, parent_run_id, tags, max_output_tokens: output?.max_tokens };
 }
 
-function bodyHash(body: HoldBody): string {
-  return createHash('sha256').update(stableText(body)).digest('base64url');
+/** Of the whole body: another one under the same id is another hold. */
+export function bodyHash(body: HoldBody): string {
+  return hash('sha256', stableText(body), 'base64url');
 }
 
 /** JSON whose members stand in one order, so that the same request has one text. */
 export function stableText(value: unknown): string {
-  return JSON.stringify(value, (_, one: unknown) =>
-    typeof one === 'object' && one !== null && !Array.isArray(one)
-      ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : one,
-  );
+  if (Array.isArray(value)) return `[${value.map(stableText).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  members.sort(([one], [other]) => (one < other ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${stableText(member)}`).join(',')}}`;
 }
 
 /** The same request with an output bound lowered to `bound`. */

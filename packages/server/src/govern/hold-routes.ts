@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 
 import { formatInstant } from '../event/instant.ts';
@@ -6,7 +6,7 @@ import type { AppServices } from '../http/context.ts';
 import { type App, readRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
 import { externalId, instantOrNull, instantText } from '../http/wire.ts';
-import { type Admission, admit } from './admit.ts';
+import { type Admission, admit, type HoldBounder } from './admit.ts';
 import type { Resolution } from './hold-desk.ts';
 import { stableText } from './hold-request.ts';
 import { findHold, type HoldRow } from './hold-store.ts';
@@ -17,7 +17,7 @@ const tag = 'Budgets';
 const params = z.strictObject({ id: externalId });
 const scope = 'holds:write';
 
-export function registerHoldRoutes(app: App, services: AppServices): void {
+export function registerHoldRoutes(app: App, services: AppServices, boundHold: HoldBounder): void {
   readRoute(
     app,
     services,
@@ -36,7 +36,11 @@ export function registerHoldRoutes(app: App, services: AppServices): void {
       problems: ['policy_refused', 'budget_exceeded', 'conflict', 'overloaded'],
     },
     async ({ environmentId, principal, body }) => {
-      const admission = await admit(services, environmentId, principal.keyId, body);
+      const bound =
+        body.estimate === undefined
+          ? { body, lower: undefined }
+          : await boundHold(services, await services.record.currentCatalog(environmentId), body);
+      const admission = await admit(services, environmentId, principal.keyId, { ...bound, sent: body });
       return answerOf(admission.hold, admission);
     },
   );
@@ -123,8 +127,13 @@ function registerSettle(app: App, services: AppServices): void {
           { pointer: '', detail: 'says nothing of what was used', remedy: 'send amount, amounts or event' },
         ]);
       }
-      const hash = createHash('sha256').update(stableText(amounts)).digest('base64url');
-      return answerOf(await resolveHold(services, environmentId, { id, action: 'settle', amounts, hash }));
+      const settleHash = hash('sha256', stableText(amounts), 'base64url');
+      return answerOf(
+        await resolveHold(services, environmentId, {
+          ...{ id, action: 'settle', hash: settleHash },
+          ...{ amounts, measures: Object.keys(amounts) },
+        }),
+      );
     },
   );
 }
@@ -154,7 +163,6 @@ function registerRelease(app: App, services: AppServices): void {
 async function resolveHold(services: AppServices, environmentId: number, resolution: Resolution): Promise<HoldRow> {
   const resolved = await services.holds.resolve(environmentId, resolution);
   switch (resolved.outcome) {
-    case 'held':
     case 'changed':
     case 'repeated':
       return resolved.hold;
@@ -183,7 +191,6 @@ async function readHold(services: AppServices, environmentId: number, id: string
 }
 
 function answerOf(row: HoldRow, admission?: Admission) {
-  const bound = row.dimensions['max_output_tokens'];
   return {
     id: row.id,
     status: row.status,
@@ -195,7 +202,7 @@ function answerOf(row: HoldRow, admission?: Admission) {
     late: row.is_late,
     scopes: scopesOf(row),
     flags: [...(admission?.flags ?? [])],
-    max_output_tokens: typeof bound === 'number' ? bound : null,
+    max_output_tokens: row.bound,
     clamped: admission?.isClamped ?? false,
     created_at: instantText(row.created_at),
     expires_at: instantText(row.expires_at),
@@ -205,6 +212,6 @@ function answerOf(row: HoldRow, admission?: Admission) {
 
 function scopesOf(row: HoldRow): { kind: 'budget' | 'wallet'; key: string }[] {
   const budgets = (row.budget_keys ?? []).map((key) => ({ kind: 'budget' as const, key }));
-  if (!row.has_funds || row.customer === null) return budgets;
+  if (!row.funded || row.customer === null) return budgets;
   return [{ kind: 'wallet', key: `${row.customer}/${row.currency ?? ''}` }, ...budgets];
 }

@@ -6,22 +6,22 @@ export type HoldRow = {
   status: 'pending' | 'dispatched' | 'settled' | 'released' | 'expired';
   customer: string | null;
   currency: string | null;
-  amounts: Record<string, string>;
-  settled: Record<string, string> | null;
+  amounts: Readonly<Record<string, string>>;
+  settled: Readonly<Record<string, string>> | null;
   settled_by: 'amount' | 'event' | 'estimate' | null;
   is_late: boolean;
-  dimensions: Record<string, unknown>;
-  counters: { b: number; x: string }[];
-  has_funds: boolean;
-  budget_keys: string[] | null;
+  /** The output bound it was admitted with. */
+  bound: number | null;
+  funded: boolean;
+  budget_keys: readonly string[] | null;
   created_at: string;
   expires_at: string;
   resolved_at: string | null;
 };
 
-const COLUMNS = `h.id, h.status, c.external_id as customer, h.currency, h.amounts, h.settled, h.settled_by, h.is_late, h.dimensions,
-  h.counters, jsonb_array_length(h.funds) > 0 as has_funds, h.created_at, h.expires_at, h.resolved_at,
-  (select array_agg(b.key order by b.key) from budget b where b.environment_id = h.environment_id
+const COLUMNS = `h.id, h.status, c.external_id as customer, h.currency, h.amounts, h.settled, h.settled_by, h.is_late,
+  h.dimensions -> 'max_output_tokens' as bound, jsonb_array_length(h.funds) > 0 as funded, h.created_at, h.expires_at, h.resolved_at,
+  (select array_agg(b.key order by b.key collate "C") from budget b where b.environment_id = h.environment_id
     and b.id in (select (k ->> 'b')::bigint from jsonb_array_elements(h.counters) k)) as budget_keys`;
 
 export async function findHold(db: Queryable, environmentId: number, id: string): Promise<HoldRow | undefined> {

@@ -25,7 +25,21 @@ function issueErrors(issue: z.core.$ZodIssue, origin: Origin): FieldError[] {
     const inner = issue.issues[0];
     return [{ ...located(path, origin), detail: inner?.message ?? issue.message }];
   }
+  if (issue.code === 'invalid_union') {
+    const meant = meantBranch(issue.errors);
+    if (meant !== undefined) {
+      return meant.flatMap((inner) => issueErrors({ ...inner, path: [...issue.path, ...inner.path] }, origin));
+    }
+  }
   return [{ ...located(path, origin), detail: issue.message }];
+}
+
+/** Of a union's branches the only one that takes a value of this type at all: its complaints are the ones that help. */
+function meantBranch(branches: readonly z.core.$ZodIssue[][]): readonly z.core.$ZodIssue[] | undefined {
+  const fitting = branches.filter(
+    (issues) => !issues.some((one) => one.code === 'invalid_type' && one.path.length === 0),
+  );
+  return fitting.length === 1 ? fitting[0] : undefined;
 }
 
 function located(path: readonly string[], origin: Origin): Pick<FieldError, 'pointer' | 'parameter'> {

@@ -17,7 +17,7 @@ export function idempotencyKey(headers: Headers): string | undefined {
   ]);
 }
 
-/** What makes two requests the same: method, path and body, byte for byte. */
+/** What makes two requests the same: method, path with its query, and body, byte for byte. */
 export function requestHash(method: string, path: string, body: Buffer): Buffer {
   return createHash('sha256').update(`${method} ${path}\n`).update(body).digest();
 }

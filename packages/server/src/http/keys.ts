@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { microsFromPostgres } from '../event/instant.ts';
 import type { Database } from '../store/database.ts';
 
@@ -61,7 +61,7 @@ export function newKey(): NewKey {
 
 /** The secret is 256 random bits, so a plain SHA-256 keeps it: there is no dictionary to try. */
 function hashSecret(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest();
+  return hash('sha256', secret, 'buffer');
 }
 
 /** A key of the operator's own making (ERGON_API_KEY): what a header can carry, long enough not to be guessed. */
@@ -75,7 +75,7 @@ export function keyParts(text: string): { id: string; secretHash: Buffer } | und
   const [, id, secret] = KEY.exec(text) ?? [];
   if (id !== undefined && secret !== undefined) return { id, secretHash: hashSecret(secret) };
   if (!OPERATOR_KEY.test(text)) return undefined;
-  const derived = createHash('sha256').update(`ergon key id ${text}`).digest('hex').slice(0, 8);
+  const derived = hash('sha256', `ergon key id ${text}`, 'hex').slice(0, 8);
   return { id: `op_${derived}`, secretHash: hashSecret(text) };
 }
 

@@ -25,6 +25,8 @@ export type Operation<
   readonly query?: Query & z.ZodObject;
   readonly body?: Body;
   readonly isBodyOptional?: boolean;
+  /** Where a body may be larger than other small ones. */
+  readonly bodyBytesMax?: number;
   readonly answer: Answer;
 };
 
@@ -80,8 +82,8 @@ export function writeRoute<P extends z.ZodType, Q extends z.ZodType, B extends z
     const effects: (() => void)[] = [];
     const outcome = await inTransaction(services, async (client) => {
       if (key !== undefined) {
-        const path = new URL(context.req.url).pathname;
-        const hash = requestHash(operation.method, path, body);
+        const { pathname, search } = new URL(context.req.url);
+        const hash = requestHash(operation.method, pathname + search, body);
         const first = await claimKey(client, request.environmentId, key, hash);
         if (first !== undefined) return { ...first, isReplayed: true };
       }
@@ -145,6 +147,10 @@ function gateOf(services: AppServices): Gate {
   return gate;
 }
 
+/** A schema is compiled when it is made: these are made once. */
+const NO_PARAMS = z.unknown();
+const NO_QUERY = z.strictObject({});
+
 /** Who asks comes before what they ask: key, scope, rate limit, then path, query and body. */
 export async function accept<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType>(
   services: AppServices,
@@ -152,9 +158,9 @@ export async function accept<P extends z.ZodType, Q extends z.ZodType, B extends
   context: AppContext,
 ): Promise<{ request: OperationRequest<z.output<P>, z.output<Q>, z.output<B>>; body: Buffer }> {
   const principal = await authorise(services, context.req.raw.headers, operation.scope);
-  const params = checked(operation.params ?? z.unknown(), context.req.param(), 'parameter');
-  const query = checked(operation.query ?? z.strictObject({}), singleValues(context.req.queries()), 'parameter');
-  const body = await readBounded(context.req.raw, LIMITS.smallBodyBytesMax);
+  const params = checked(operation.params ?? NO_PARAMS, context.req.param(), 'parameter');
+  const query = checked(operation.query ?? NO_QUERY, singleValues(context.req.queries()), 'parameter');
+  const body = await readBounded(context.req.raw, operation.bodyBytesMax ?? LIMITS.smallBodyBytesMax);
   const value =
     operation.body === undefined
       ? undefined

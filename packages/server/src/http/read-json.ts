@@ -7,7 +7,15 @@ export async function readBounded(
   bytesMax: number,
   onBytes?: (bytes: number) => void,
 ): Promise<Buffer> {
-  if (Number(request.headers.get('content-length') ?? 0) > bytesMax) throw tooLarge(bytesMax);
+  if (request.method === 'GET' || request.method === 'HEAD') return Buffer.alloc(0);
+  const announced = request.headers.get('content-length');
+  if (announced !== null && Number(announced) > bytesMax) throw tooLarge(bytesMax);
+  if (announced !== null && onBytes === undefined) {
+    // HTTP ends a body at its announced length. Read at once, it needs no stream, which would cost more than reading it.
+    const body = Buffer.from(await request.arrayBuffer());
+    if (body.length > bytesMax) throw tooLarge(bytesMax);
+    return body;
+  }
   if (request.body === null) return Buffer.alloc(0);
   const chunks: Uint8Array[] = [];
   let length = 0;

@@ -1,4 +1,4 @@
-import { type Decimal, decimal, ONE, ZERO } from '@ergon/exact';
+import { type Decimal, decimal, negate, ONE, ZERO } from '@ergon/exact';
 import { countSpending, type Spending } from '../govern/count-spending.ts';
 import type { Subject } from '../govern/compile-budget.ts';
 import { runPath } from '../govern/hold-store.ts';
@@ -6,7 +6,7 @@ import { isMeterMeasure, type Measure, type MeterMeasure, meterOf } from '../gov
 import type { TakenHold } from '../govern/take-holds.ts';
 import { ledgerDecimal } from '../ledger/burn.ts';
 import { LIMITS } from '../limits.ts';
-import type { Attributed } from './attributed.ts';
+import type { Adjustment, Attributed } from './attributed.ts';
 import type { PreparedEvent } from './prepare.ts';
 import type { RatedEvent } from './rate-group.ts';
 import type { BlockContext } from './write-block.ts';
@@ -28,14 +28,17 @@ export async function countBlock(
   const spendings: Spending[] = [];
   for (const [index, one] of events.entries()) {
     if (one === null) continue;
-    const { data } = one.prepared.event;
-    const holdId = typeof data.hold_id === 'string' && one.reverses === undefined ? data.hold_id : undefined;
+    const { data } = (one.adjusts?.target ?? one.prepared).event;
+    const holdId = typeof data.hold_id === 'string' && isOwnUsage(one) ? data.hold_id : undefined;
     const hold = holdId === undefined || settled.has(holdId) ? undefined : holds.get(holdId);
     if (hold !== undefined) settled.add(hold.id);
     const runs = needsRuns
       ? await runPath(context.client, context.environmentId, text(data.run_id), text(data.parent_run_id))
       : [];
-    spendings.push(spendingOf(context, one, { rated: rated[index] ?? null, hold, runs, meters }));
+    const spent = { rated: rated[index] ?? null, hold, runs, meters };
+    spendings.push(
+      one.adjusts === undefined ? spendingOf(context, one, spent) : adjustedSpending(context, one, one.adjusts, spent),
+    );
   }
   await countSpending(context.client, context.environmentId, budgets, spendings, context.now);
 }
@@ -66,6 +69,33 @@ function spendingOf(context: BlockContext, one: Attributed, { rated, hold, runs,
     hold,
     source: event.source,
     eventId: event.id,
+  };
+}
+
+function isOwnUsage(one: Attributed): boolean {
+  return one.reverses === undefined && one.adjusts === undefined;
+}
+
+/** Of an adjusted charge only the money is new; it counts where the rating that it takes back was counted, else now. */
+function adjustedSpending(
+  context: BlockContext,
+  { customer, version, actor }: Attributed,
+  { target, prepared, takesBack }: Adjustment,
+  { rated, runs }: Spent,
+): Spending {
+  const { event, dimensions } = prepared;
+  const received = takesBack?.receivedAt ?? context.now;
+  const isBackfill = received - event.occurredAt > LIMITS.lateDaysDefault * DAY_MICROS;
+  const charge = ledgerDecimal(rated?.charge ?? 0n);
+  return {
+    subject: subjectOf(customer?.externalId, dimensions, event.data, actor, runs),
+    currency: version?.card.currency,
+    amounts: { charge: takesBack === undefined ? charge : negate(charge) },
+    at: isBackfill ? event.occurredAt : received,
+    sign: takesBack === undefined ? 1 : -1,
+    hold: undefined,
+    source: target.event.source,
+    eventId: target.event.id,
   };
 }
 

@@ -211,6 +211,11 @@ function writeRows(writer: ByteWriter, name: string, rows: readonly (readonly st
   writer.ascii(']');
 }
 
+/** Lines as {@link writeLine} wrote them, read back. */
+export function decodeLines(lines: Uint8Array): readonly RatedLine[] {
+  return (JSON.parse(`[${Buffer.from(lines).toString('utf8')}]`) as StoredLine[]).map(decodeLine);
+}
+
 /** The text is our own, so its shape is trusted. */
 export function decodeRating(text: string): EventRating {
   const stored = JSON.parse(text) as StoredRating;

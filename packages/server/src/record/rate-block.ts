@@ -154,16 +154,18 @@ function rateOnce(
   const rating = new GroupRating(facts, now);
   const rated = events.map((one) => {
     if (one === null) return null;
-    const { customer, version, month, reverses } = one;
+    const { customer, version, month, reverses, adjusts } = one;
     if (customer === undefined || version === undefined) return unratedReason(one);
     const row = rows.get(`${customer.id}|${version.id}|${month.period}`)?.row;
     if (row === undefined) return unratedReason(one);
     if (version.needsLocalTime) {
-      const at = reverses?.prepared ?? one.prepared;
+      const at = reverses?.prepared ?? adjusts?.prepared ?? one.prepared;
       at.dimensions[LOCAL_TIME_DIMENSION] = localMinute(at.event.occurredAt, customer.timeZone);
     }
-    if (reverses !== undefined) return rating.reverse(reverses.prepared, reverses.stored.rating.lines, row, version);
-    return rating.rate(one.prepared, row, version, month);
+    if (reverses !== undefined) return rating.reverse(reverses.prepared, reverses.lines, row, version);
+    if (adjusts?.takesBack !== undefined)
+      return rating.reverse(adjusts.prepared, adjusts.takesBack.rating.lines, row, version);
+    return rating.rate(adjusts?.prepared ?? one.prepared, row, version, month);
   });
   return { rating, rows: [...rows.values()], rated };
 }
@@ -175,14 +177,19 @@ async function replayWithoutVoided(
   bucket: string,
 ): Promise<AccumulatorState> {
   const { client, environmentId, catalog } = context;
-  const voided = new Set(events.flatMap((one) => one?.reverses?.stored.event.identity ?? []));
-  const { state, values } = await replayBucket(client, environmentId, catalog, row, bucket, voided);
+  const takenBack = new Set(
+    events.flatMap((one) => (one?.reverses?.stored ?? one?.adjusts?.takesBack)?.event.identity ?? []),
+  );
+  const { state, values } = await replayBucket(client, environmentId, catalog, row, bucket, takenBack);
   await keepValues(client, environmentId, row, bucket, values);
   return state;
 }
 
 function unratedReason(one: Attributed): RatedEvent {
-  return unratedEvent(one.prepared, one.customer === undefined ? 'no_customer' : 'no_rate_card');
+  return unratedEvent(
+    one.adjusts?.prepared ?? one.prepared,
+    one.customer === undefined ? 'no_customer' : 'no_rate_card',
+  );
 }
 
 /** Makes sure that the rows to be locked exist; remembered after the commit, so that it is asked once a process. */

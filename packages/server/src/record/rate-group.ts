@@ -187,7 +187,11 @@ export class GroupRating {
     const meter = contribution.meter.key;
     const quantity = contribution.value ?? ONE;
     const price = matchPrice(version.card, meter, dimensions);
-    if (price === undefined || price.isFree) return;
+    if (price === undefined) {
+      rated.unrated.push([meter, toText(quantity), 'no_price']);
+      return;
+    }
+    if (price.isFree) return;
     const cell = matchBucket(price, dimensions);
     if (cell === undefined) {
       rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
@@ -342,6 +346,7 @@ export function unratedEvent(event: PreparedEvent, reason: 'no_customer' | 'no_r
   const unrated = event.quantities
     .filter(({ meter }) => meter !== 'total_tokens')
     .map(({ meter, quantity }): [string, string, string] => [meter, toText(quantity), reason]);
+  for (const { meter, value } of event.contributions) unrated.push([meter.key, toText(value ?? ONE), reason]);
   return { lines: NO_LINES, unrated, charge: 0n };
 }
 

@@ -99,7 +99,11 @@ export async function* standingEvents(
 }
 
 /** Identities among those of `events` that an applied void names as its target. */
-async function voidedAmong(db: Queryable, environmentId: number, events: readonly StoredEvent[]): Promise<Set<string>> {
+export async function voidedAmong(
+  db: Queryable,
+  environmentId: number,
+  events: readonly StoredEvent[],
+): Promise<Set<string>> {
   const result = await db.query<{ target: string }>({
     name: 'voided_among',
     text: `select replace(target::text, '-', '') as target from event_void

@@ -9,6 +9,7 @@ import { type CheckedEvent, findMistakes, type QualityFinding, writeFindings } f
 import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
 import { textArray } from '../store/pg-arrays.ts';
+import { takeBackAdjustments } from './adjust.ts';
 import type { Attributed } from './attributed.ts';
 import { type PreparedEvent, prepareEvent } from './prepare.ts';
 import { recomputeMeterRollups } from './recompute-rollups.ts';
@@ -148,6 +149,7 @@ async function recordVoids(context: GroupContext, requests: readonly PendingRequ
     attributed.push(await attributeVoid(client, environmentId, catalog, voiding, isNew, warnings));
   }
   await writeBlock({ ...context, catalog, blockId: claim.blockId }, attributed);
+  await takeBackAdjustments({ ...context, catalog, rerateId: null }, attributed);
   await recomputeMeterRollups(client, environmentId, catalog, attributed);
 }
 

@@ -1,17 +1,16 @@
-import { type CapturedEvent, VOID_TYPE } from '../event/event.ts';
+import { type CapturedEvent, OWN_SOURCE, VOID_TYPE } from '../event/event.ts';
 import { captureEvent, eventIdentity } from '../event/capture-event.ts';
 import { type BillingMonth, billingMonth } from '../catalog/billing-month.ts';
 import { type BilledCustomer, customerById } from '../catalog/customers.ts';
-import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import { type CatalogSnapshot, cardVersion } from '../catalog/snapshot.ts';
 import type { Client } from '../store/database.ts';
 import { instantArray, uuidArray } from '../store/pg-arrays.ts';
+import { isAdjusting } from './adjusting-event.ts';
 import { prepareEvent } from './prepare.ts';
 import { findStoredEvent, type StoredEvent } from './read-events.ts';
 import type { Attributed } from './attributed.ts';
+import { standingOf } from './standing.ts';
 import type { IngestWarning } from './types.ts';
-
-/** Source of the events that Ergon writes itself. */
-const OWN_SOURCE = 'ergon';
 
 export type VoidRequest = { readonly event: CapturedEvent; readonly target: string };
 
@@ -75,6 +74,8 @@ export async function attributeVoid(
     return warn('void_waiting', 'no event has this source and id yet; the void applies when it comes');
   if (stored.event.type === VOID_TYPE)
     return warn('not_voidable', 'a void is final; send the event again under a new id');
+  if (isAdjusting(stored.event))
+    return warn('not_voidable', 'an adjusting record is taken back with its event: void the event');
   await client.query(
     'update event_void set applied_at = ($3::timestamptz[])[1] where environment_id = $1 and target = $2::uuid',
     [environmentId, target, instantArray([event.occurredAt])],
@@ -99,17 +100,24 @@ async function reversalOf(
 ): Promise<Attributed> {
   const { rating } = stored;
   const customer = rating.customer === null ? undefined : await customerById(client, environmentId, rating.customer);
-  const version = [...catalog.cards.values()].flat().find((one) => one.id === rating.version);
+  const standing = (await standingOf(client, environmentId, [stored])).get(stored.event.identity);
+  const isOwnStanding = standing?.ratings.includes(stored) ?? true;
   return {
     prepared: prepareEvent(event, catalog),
     customer,
-    version,
+    version: cardVersion(catalog, rating.version),
     month: monthOf(stored, customer),
-    reverses: { stored, prepared: prepareEvent(stored.event, catalog, rating) },
+    reverses: {
+      stored,
+      prepared: prepareEvent(stored.event, catalog, rating),
+      lines: isOwnStanding ? rating.lines : [],
+      adjustments: standing?.ratings.filter((one) => one !== stored) ?? [],
+      unrated: standing?.unrated ?? rating.unrated,
+    },
   };
 }
 
-function monthOf(stored: StoredEvent, customer: BilledCustomer | undefined): BillingMonth {
+export function monthOf(stored: StoredEvent, customer: BilledCustomer | undefined): BillingMonth {
   const month = billingMonth(stored.event.occurredAt, customer?.timeZone ?? 'UTC');
   // The customer's zone may have changed since: the charge goes back to the period it was made in.
   return stored.rating.period === null ? month : { ...month, period: stored.rating.period };

@@ -18,7 +18,8 @@ import { NOBODY } from './read-events.ts';
 import { rateBlock } from './rate-block.ts';
 import { RollupSums } from './rollups.ts';
 import { RunSums } from './runs.ts';
-import type { Attributed, Reversal } from './attributed.ts';
+import { type UnratedOwner, UnratedSums } from './unrated.ts';
+import type { Adjustment, Attributed, Reversal } from './attributed.ts';
 import type { AfterCommit, RecordServices } from './record-services.ts';
 import { valueHash } from './value-hash.ts';
 
@@ -37,7 +38,10 @@ export type BlockContext = {
 type Span = { from: number; to: number };
 
 /** Everything after attribution: rate, debit, sum up, append. The statements leave in one pipeline. */
-export async function writeBlock(context: BlockContext, events: readonly (Attributed | null)[]): Promise<void> {
+export async function writeBlock(
+  context: BlockContext,
+  events: readonly (Attributed | null)[],
+): Promise<readonly (RatedEvent | null)[]> {
   const { client, environmentId, blockId } = context;
   // Compressed beside the database's work: no lock is held for it.
   const packing = packLines(joinLines(events.map((one) => one?.prepared.event.canonical)));
@@ -60,6 +64,7 @@ export async function writeBlock(context: BlockContext, events: readonly (Attrib
     Promise.all([packing, ratings]).then(([raw, rated]) => insertBlock(context, sums.span, sums.count, raw, rated)),
   );
   await allSettledOrThrow(writes);
+  return rated;
 }
 
 type Summed = Pick<RatingParts, 'quantities' | 'cost'>;
@@ -85,6 +90,7 @@ class BlockSums {
   readonly #context: BlockContext;
   readonly #rollups = new RollupSums();
   readonly #runs = new RunSums();
+  readonly #unrated = new UnratedSums();
   readonly #dimensionSets = new Map<string, string>();
   readonly #customers = new Map<number, Span>();
 
@@ -100,7 +106,11 @@ class BlockSums {
     const isRated = rated.lines.length > 0;
     const currency = isRated ? version?.card.currency : undefined;
     const sums =
-      one.reverses === undefined ? this.#addUsage(one, rated, currency) : this.#takeBack(one, one.reverses, rated);
+      one.adjusts !== undefined
+        ? this.#adjust(one, one.adjusts, rated, currency)
+        : one.reverses === undefined
+          ? this.#addUsage(one, rated, currency)
+          : this.#takeBack(one, one.reverses, rated);
     this.#cover(customerId, prepared.event.occurredAt);
     writeRating(this.ratings, {
       customer: customer?.id ?? null,
@@ -134,26 +144,45 @@ class BlockSums {
     }
     this.#addContributions(prepared, customerId);
     this.#runs.add(prepared, customerId, rated.charge, currency, cost?.amount ?? null);
+    if (rated.unrated.length > 0) this.#unrated.add(ownerOf(prepared, customerId), rated.unrated);
     return { quantities: prepared.quantities, cost };
   }
 
   /** Takes a recorded event out of the sums it went into, by the figures recorded then. */
-  #takeBack(one: Attributed, { stored, prepared }: Reversal, rated: RatedEvent): Summed {
+  #takeBack(one: Attributed, { stored, prepared, lines, unrated }: Reversal, rated: RatedEvent): Summed {
     const { services } = this.#context;
     const customerId = one.customer?.id ?? NOBODY;
     const { currency, cost: recordedCost } = stored.rating;
     const cost = recordedCost === null ? null : decimal(recordedCost[0]);
-    const charge = stored.rating.lines.length > 0 ? rated.charge : null;
+    const charge = lines.length > 0 ? rated.charge : null;
     if (prepared.quantities.length > 0 || charge !== null) {
       const set = services.dimensionSets.usage(prepared.dimensions, currency ?? undefined);
       this.#use(set);
       this.#rollups.addUsage(prepared, customerId, set.id, { charge, providerCost: cost }, -1);
     }
     this.#runs.add(prepared, customerId, rated.charge, currency ?? undefined, cost, -1);
+    this.#unrated.add(ownerOf(prepared, customerId), unrated, -1);
     return {
       quantities: prepared.quantities.map(({ meter, quantity }) => ({ meter, quantity: negate(quantity) })),
       cost: cost === null || recordedCost === null ? undefined : { amount: negate(cost), source: recordedCost[1] },
     };
+  }
+
+  /** Only money moves: the usage was counted when the event came. */
+  #adjust(one: Attributed, adjustment: Adjustment, rated: RatedEvent, currency: string | undefined): Summed {
+    const { services } = this.#context;
+    const customerId = one.customer?.id ?? NOBODY;
+    const prepared = { ...adjustment.prepared, quantities: [] };
+    if (rated.lines.length > 0) {
+      const set = services.dimensionSets.usage(prepared.dimensions, currency);
+      this.#use(set);
+      this.#rollups.addUsage(prepared, customerId, set.id, { charge: rated.charge, providerCost: null });
+    }
+    this.#runs.add(prepared, customerId, rated.charge, currency, null);
+    const owner = ownerOf(prepared, customerId);
+    this.#unrated.add(owner, adjustment.unratedBefore, -1);
+    this.#unrated.add(owner, rated.unrated);
+    return { quantities: [], cost: undefined };
   }
 
   write(): Promise<unknown>[] {
@@ -161,6 +190,7 @@ class BlockSums {
     const writes: Promise<unknown>[] = [];
     if (this.#dimensionSets.size > 0) writes.push(this.#writeDimensionSets());
     writes.push(...this.#rollups.write(client, environmentId));
+    if (!this.#unrated.isEmpty) writes.push(...this.#unrated.write(client, environmentId));
     if (!this.#runs.isEmpty) writes.push(this.#runs.write(client, environmentId));
     writes.push(this.#writeCustomerBlocks());
     return writes;
@@ -237,6 +267,10 @@ function insertBlock(context: BlockContext, span: Span, count: number, raw: Buff
       ratings,
     ],
   });
+}
+
+function ownerOf({ dimensions, event }: PreparedEvent, customerId: number): UnratedOwner {
+  return { customerId, model: dimensions.model, occurredAt: event.occurredAt };
 }
 
 function contributionText({ meter, value, distinct }: Contribution): readonly [string, string] {

@@ -86,7 +86,7 @@ export async function customerNames(
   return new Map(result.rows.map((row) => [Number(row.id), row.external_id]));
 }
 
-async function voidedOf(
+export async function voidedOf(
   db: Queryable,
   environmentId: number,
   identities: readonly string[],

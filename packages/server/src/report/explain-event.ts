@@ -1,15 +1,17 @@
 import { z } from '@hono/zod-openapi';
 import { builtInMeter } from '../catalog/built-in-meters.ts';
-import { type CardVersion, type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
+import { type CatalogSnapshot, cardVersion, loadSnapshot } from '../catalog/snapshot.ts';
 import { eventIdentity } from '../event/capture-event.ts';
 import { ATTRIBUTION_FIELDS, VOID_TYPE } from '../event/event.ts';
 import { formatInstant } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
 import { decimalOutput, instantOrNull, instantOutput, instantText } from '../http/wire.ts';
+import { isAdjusting } from '../record/adjusting-event.ts';
 import { type PreparedEvent, prepareEvent } from '../record/prepare.ts';
 import { findStoredEvent, type StoredEvent } from '../record/read-events.ts';
 import type { Queryable } from '../store/database.ts';
 import { uuidArray } from '../store/pg-arrays.ts';
+import { adjustmentAnswer, explainAdjustments } from './explain-adjustments.ts';
 import { costOf, costOutput, customerNames, eventBody, flagsOutput } from './describe-event.ts';
 import { computeOutput, describeWork } from './describe-work.ts';
 import { explainLine, lineAnswer } from './explain-line.ts';
@@ -41,9 +43,14 @@ export const explainedAnswer = z
     ),
     lines: z.array(lineAnswer),
     provider_cost: costOutput,
-    unrated: z.array(z.strictObject({ meter: z.string(), quantity: decimalOutput, reason: z.string() })),
+    unrated: z
+      .array(z.strictObject({ meter: z.string(), quantity: decimalOutput, reason: z.string() }))
+      .openapi({ description: 'What of it has no price now, and why' }),
     compute: computeOutput,
     flags: flagsOutput,
+    adjustments: z.array(adjustmentAnswer).openapi({
+      description: 'What re-ratings made of the charge since, oldest first; the lines above stay as they were posted',
+    }),
     voided_by: voidAnswer.nullable(),
   })
   .openapi('ExplainedEvent');
@@ -64,11 +71,13 @@ export async function explainEvent(
     receivablesOf(pool, environmentId, rating.customer),
   ]);
   const prepared = prepareEvent(event, catalog, rating);
-  const version = versionOf(catalog, rating.version);
+  const version = cardVersion(catalog, rating.version);
   const subject = {
     prepared: prepareEvent(rated.event, catalog, rated.rating),
     timeZone: await timeZoneOf(pool, environmentId, stored),
   };
+  const { timeZone } = subject;
+  const now = await explainAdjustments(pool, { environmentId, catalog, timeZone, receivables }, stored);
   return {
     event: storedJson(event.canonical.toString('utf8')),
     received_at: formatInstant(stored.receivedAt),
@@ -81,17 +90,18 @@ export async function explainEvent(
     })),
     lines: rating.lines.map((line) => explainLine(line, rating, version, subject, receivables)),
     provider_cost: costOf(rating),
-    unrated: rating.unrated.map(([meter, quantity, reason]) => ({ meter, quantity, reason })),
+    unrated: now.unrated.map(([meter, quantity, reason]) => ({ meter, quantity, reason })),
     compute: describeWork(rating.work),
     flags: [...rating.flags],
+    adjustments: now.adjustments,
     voided_by: voidedBy,
   };
 }
 
-/** A void is rated by the buckets of the event that it takes back. */
+/** A void and an adjusting record are rated by the buckets of the event that they are about. */
 async function ratedEvent(db: Queryable, environmentId: number, stored: StoredEvent): Promise<StoredEvent> {
   const { event } = stored;
-  if (event.type !== VOID_TYPE) return stored;
+  if (event.type !== VOID_TYPE && !isAdjusting(event)) return stored;
   const target = eventIdentity(environmentId, String(event.data.source), String(event.data.id));
   return (await findStoredEvent(db, environmentId, target)) ?? stored;
 }
@@ -103,13 +113,8 @@ async function catalogWith(
   version: number | null,
 ): Promise<CatalogSnapshot> {
   const known = await services.record.catalog(environmentId);
-  if (version === null || versionOf(known, version) !== undefined) return known;
+  if (version === null || cardVersion(known, version) !== undefined) return known;
   return loadSnapshot(services.database.pool, environmentId);
-}
-
-function versionOf(catalog: CatalogSnapshot, id: number | null): CardVersion | undefined {
-  for (const versions of catalog.cards.values()) for (const version of versions) if (version.id === id) return version;
-  return undefined;
 }
 
 async function timeZoneOf(db: Queryable, environmentId: number, { rating }: StoredEvent): Promise<string> {

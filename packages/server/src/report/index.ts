@@ -6,6 +6,7 @@ import { registerPerTokenRoute } from './per-token-route.ts';
 import { registerRunRoute } from './run-route.ts';
 import { registerSourceRoute } from './source-route.ts';
 import { registerSimulateRoute } from './simulate/simulate-route.ts';
+import { registerUnratedRoutes } from './unrated/unrated-routes.ts';
 import { registerUsageRoute } from './usage-route.ts';
 
 export { meterTotal } from './meter-total.ts';
@@ -19,4 +20,5 @@ export function registerReportRoutes(app: App, services: AppServices): void {
   registerReportedModelsRoute(app, services);
   registerSourceRoute(app, services);
   registerSimulateRoute(app, services);
+  registerUnratedRoutes(app, services);
 }

@@ -21,11 +21,14 @@ export type EventFilter = {
   readonly status?: string | undefined;
   readonly from?: number | undefined;
   readonly to?: number | undefined;
+  /** Events of which something had no price when they were recorded; of this meter and for this reason. */
+  readonly unrated?: { readonly meter?: string | undefined; readonly reason?: string | undefined };
 };
 
 /** A recorded event, read no further than a list needs. */
 export type ListedEvent = {
   readonly text: string;
+  readonly type: string;
   readonly source: string;
   readonly id: string;
   readonly rating: EventRating;
@@ -157,11 +160,20 @@ function* matching(
     if (!bodyMatches(body, filter)) continue;
     const rating = decodeRating(ratings[position] ?? '');
     if (customerId !== undefined && rating.customer !== customerId) continue;
+    if (filter.unrated !== undefined && !isUnrated(rating, filter.unrated)) continue;
     const occurredAt = parseInstant(body.time ?? '') ?? rating.filledTime ?? receivedAt;
     if (filter.from !== undefined && occurredAt < filter.from) continue;
     if (filter.to !== undefined && occurredAt >= filter.to) continue;
-    yield { text, source: body.source, id: body.id, rating, blockId: row.id, position, receivedAt };
+    yield { text, type: body.type, source: body.source, id: body.id, rating, blockId: row.id, position, receivedAt };
   }
+}
+
+function isUnrated({ unrated }: EventRating, wanted: NonNullable<EventFilter['unrated']>): boolean {
+  return unrated.some(
+    ([meter, , reason]) =>
+      (wanted.meter === undefined || wanted.meter === meter) &&
+      (wanted.reason === undefined || wanted.reason === reason),
+  );
 }
 
 const DATA_FILTERS = [

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { AppServices } from '../context.ts';
 import { openApiDocument } from '../openapi.ts';
 import type { App } from '../operation.ts';
+import { jsonSchemaOf } from './json-schema-of.ts';
 import { landingPage, PAGE_HEADERS, problemsPage, referencePage } from './pages.ts';
 
 const ASSETS = {
@@ -18,9 +19,18 @@ const ASSETS = {
 /** The landing page, the API reference and the page of problems: everything comes from this server, nothing from elsewhere. */
 export function registerReference(app: App, services: AppServices): void {
   let document: string | undefined;
+  const documentText = () => (document ??= JSON.stringify(openApiDocument(app, services.version), withoutFlags));
   app.get('/openapi.json', (context) => {
-    document ??= JSON.stringify(openApiDocument(app, services.version));
-    return context.body(document, 200, { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' });
+    return context.body(documentText(), 200, {
+      'content-type': 'application/json',
+      'x-content-type-options': 'nosniff',
+    });
+  });
+  let catalogSchema: string | undefined;
+  app.get('/catalog.schema.json', (context) => {
+    catalogSchema ??= JSON.stringify(jsonSchemaOf(JSON.parse(documentText()), 'Catalog'));
+    const type = 'application/schema+json';
+    return context.body(catalogSchema, 200, { 'content-type': type, 'x-content-type-options': 'nosniff' });
   });
   app.get('/', (context) =>
     context.body(
@@ -40,6 +50,11 @@ export function registerReference(app: App, services: AppServices): void {
       }),
     );
   }
+}
+
+/** The generator writes the flag of a Unicode pattern behind it, as `/u`; JSON Schema knows no flags, and Unicode is its rule. */
+function withoutFlags(name: string, value: unknown): unknown {
+  return name === 'pattern' && typeof value === 'string' ? value.replace(/\/u$/, '') : value;
 }
 
 /** Where the reader reached this server; a host header that is no host falls back to the URL. */

@@ -1,0 +1,1 @@
+export { registerCatalogFileRoutes } from './routes.ts';
