@@ -20,7 +20,7 @@ const USAGE = `npm run bench -- [scenario ...] [options]
   --seconds 3                              length of a round
   --rounds 3                               rounds of each, service and floor by turns
   --identities 2000000                     identities to load first (the acceptance figure is for 50000000)
-  --events 10000000                        events of the month that simulate prices
+  --events 10000000                        events of the month that simulate prices (default so many, a million in a run of everything)
   --directory DIR                          where data directories go (default: the system's temporary directory)
   --json                                   results as JSON on standard output`;
 
@@ -32,7 +32,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '3' },
     identities: { type: 'string', default: '2000000' },
-    events: { type: 'string', default: '10000000' },
+    events: { type: 'string' },
     directory: { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -59,6 +59,7 @@ const scenarios = new Set(named.length > 0 ? named : SCENARIOS);
 
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
+const SIMULATED = { alone: 10_000_000, amongOthers: 1_000_000 };
 const host = machine();
 const fdatasync = fdatasyncMs(values.directory ?? tmpdir());
 say(
@@ -108,7 +109,11 @@ if (scenarios.has('holds')) {
   differences.push(...results.holds.differences);
 }
 if (scenarios.has('simulate')) {
-  results.simulate = await simulateBench(options, generator, Number(values.events));
+  results.simulate = await simulateBench(
+    options,
+    generator,
+    Number(values.events ?? SIMULATED[named.length > 0 ? 'alone' : 'amongOthers']),
+  );
   differences.push(...results.simulate.differences);
 }
 generator.stop();

@@ -1,5 +1,6 @@
 import { ROLLUP_METERS } from '../src/catalog/built-in-meters.ts';
 import type { BenchOptions } from './ingest-bench.ts';
+import { processMicros, serverMicros } from './support/process-stats.ts';
 import { median, say, whole } from './support/report.ts';
 import { type Generator, measure, type Rig, startRig } from './support/rig.ts';
 import { CARD } from './support/workload.ts';
@@ -12,6 +13,9 @@ export type SimulateResult = {
     readonly method: string;
     readonly seconds: number;
     readonly eventsPerSecond: number;
+    /** Processor time an event, in microseconds: what it is held to on a quiet machine follows from it. */
+    readonly serviceMicros: number;
+    readonly postgresMicros: number;
   }[];
   readonly differences: readonly string[];
 };
@@ -81,6 +85,7 @@ export async function simulateBench(
     const cards: SimulateResult['cards'][number][] = [];
     for (const one of CASES) {
       const times: number[] = [];
+      const cpu = processorTime(rig);
       for (let round = 0; round < options.rounds; round++) {
         const startedAt = performance.now();
         const answer = await simulate(rig, one.card);
@@ -92,8 +97,18 @@ export async function simulateBench(
         if (read !== String(recorded)) differences.push(`${one.name}: ${read} events, not ${recorded}`);
       }
       const seconds = median(times);
-      cards.push({ name: one.name, method: one.method, seconds, eventsPerSecond: recorded / seconds });
-      conclude(one, recorded, seconds);
+      const used = processorTime(rig);
+      const perEvent = (micros: number): number => micros / (options.rounds * recorded);
+      const result = {
+        name: one.name,
+        method: one.method,
+        seconds,
+        eventsPerSecond: recorded / seconds,
+        serviceMicros: perEvent(used.service - cpu.service),
+        postgresMicros: perEvent(used.postgres - cpu.postgres),
+      };
+      cards.push(result);
+      conclude(result, recorded);
     }
     return { events: recorded, cards, differences };
   } finally {
@@ -101,13 +116,21 @@ export async function simulateBench(
   }
 }
 
-function conclude({ name, method }: Case, events: number, seconds: number): void {
-  const rate = `${whole(events / seconds)} events/s`;
-  const target =
-    method === 'events'
-      ? `${rate} (held to ${whole(EVENTS_PER_SECOND_MIN)})`
-      : `${rate}${method === 'running_totals' ? ` (held to ${TOTALS_SECONDS_MAX} s)` : ''}`;
-  say(`${whole(events)} events, ${name}: ${method}, ${seconds.toFixed(2)} s, ${target}`);
+function processorTime(rig: Rig): { service: number; postgres: number } {
+  const service = rig.services.reduce((sum, { pid }) => sum + processMicros(pid), 0);
+  return { service, postgres: serverMicros(rig.postmaster) };
+}
+
+const HELD_TO: Readonly<Record<string, string>> = {
+  running_totals: ` (held to ${TOTALS_SECONDS_MAX} s)`,
+  events: ` (held to ${whole(EVENTS_PER_SECOND_MIN)} events/s)`,
+};
+
+function conclude(card: SimulateResult['cards'][number], events: number): void {
+  const { name, method, seconds } = card;
+  const rate = `${seconds.toFixed(2)} s, ${whole(card.eventsPerSecond)} events/s${HELD_TO[method] ?? ''}`;
+  const cpu = `CPU µs an event: service ${card.serviceMicros.toFixed(2)}, PostgreSQL ${card.postgresMicros.toFixed(2)}`;
+  say(`${whole(events)} events, ${name}: ${method}, ${rate}; ${cpu}`);
 }
 
 type Answer = {

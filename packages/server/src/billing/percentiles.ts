@@ -1,6 +1,9 @@
 import { type Decimal, decimal } from '@ergon/exact';
 import { VOID_TYPE } from '../event/event.ts';
-import { standingEvents } from '../record/read-events.ts';
+import { isTakeBack } from '../record/adjusting-event.ts';
+import { standingEvents, type StoredEvent } from '../record/read-events.ts';
+import { takenBackAmong } from '../record/standing.ts';
+import type { EventRating } from '../record/types.ts';
 import type { Queryable } from '../store/database.ts';
 import type { PeriodRecord } from './period-store.ts';
 import {
@@ -32,26 +35,57 @@ export async function periodPercentiles(
     ),
   );
   if (wanted.size === 0) return NO_PERCENTILES;
-  const values = new Map<string, { readonly percentile: string; readonly values: Decimal[] }>();
+  const values = new Values(meters);
+  let ratings: StoredEvent[] = [];
+  const take = async (): Promise<void> => {
+    const identities = ratings.map(({ event }) => event.identity);
+    const gone = await takenBackAmong(client, environmentId, identities);
+    for (const { event, rating } of ratings) if (!gone.has(event.identity)) values.add(rating);
+    ratings = [];
+  };
   const customer = Number(subscription.customerId);
-  for await (const { event, rating } of standingEvents(client, environmentId, customer, period.from, period.to)) {
-    if (event.type === VOID_TYPE || rating.version === null || !wanted.has(rating.version)) continue;
-    if (rating.period !== period.period) continue;
-    for (const line of rating.lines) {
-      const percentile = meters.get(line.meter);
-      if (percentile === undefined || line.absorbed !== undefined) continue;
-      const key = percentileKey(rating.version, line.bucket);
-      const known = values.get(key);
-      if (known === undefined) values.set(key, { percentile, values: [decimal(line.quantity)] });
+  for await (const stored of standingEvents(client, environmentId, customer, period.from, period.to)) {
+    const { event, rating } = stored;
+    if (event.type === VOID_TYPE || isTakeBack(event) || rating.period !== period.period) continue;
+    if (rating.version === null || !wanted.has(rating.version)) continue;
+    ratings.push(stored);
+    if (ratings.length >= RATINGS_TOGETHER) await take();
+  }
+  await take();
+  return values.percentiles();
+}
+
+/** Ratings whose standing is asked at once. */
+const RATINGS_TOGETHER = 1_000;
+
+/** The values of percentile meters by bucket; an event that was rated anew counts where its standing rating says. */
+class Values {
+  readonly #meters: ReadonlyMap<string, string>;
+  readonly #buckets = new Map<string, { readonly percentile: string; readonly values: Decimal[] }>();
+
+  constructor(meters: ReadonlyMap<string, string>) {
+    this.#meters = meters;
+  }
+
+  add({ version, lines }: EventRating): void {
+    for (const line of lines) {
+      const percentile = this.#meters.get(line.meter);
+      if (version === null || percentile === undefined || line.absorbed !== undefined) continue;
+      const key = percentileKey(version, line.bucket);
+      const known = this.#buckets.get(key);
+      if (known === undefined) this.#buckets.set(key, { percentile, values: [decimal(line.quantity)] });
       else known.values.push(decimal(line.quantity));
     }
   }
-  return new Map(
-    [...values].map(([key, { percentile, values: all }]): [string, PercentileValue] => [
-      key,
-      { value: percentileOf(all, percentile), values: all.length, percentile },
-    ]),
-  );
+
+  percentiles(): Percentiles {
+    return new Map(
+      [...this.#buckets].map(([key, { percentile, values }]): [string, PercentileValue] => [
+        key,
+        { value: percentileOf(values, percentile), values: values.length, percentile },
+      ]),
+    );
+  }
 }
 
 /** Deleted ones too: what they measured before is still owed. */

@@ -169,3 +169,24 @@ test('unknown customers and re-ratings are not found; no client writes as Ergon 
   const sent = await tenant.send([{ ...llmCall('rerate:1:aa', at(1)), source: 'ergon' }]);
   expect(sent).toMatchObject({ rejected: 1, results: [{ error: { code: 'invalid_field' } }] });
 });
+
+test('a simulation counts re-rated usage once, and what it was charged anew as the old charge', async () => {
+  const tenant = await newTenant(ergon, ['acme']);
+  await tenant.send([
+    llmCall('a', at(1), { tokens: { input: 10, output: 5 } }),
+    llmCall('b', at(2), { tokens: { output: 7 } }),
+  ]);
+  await tenant.put('/v1/rate_cards/default', card(price('output_tokens', '1')));
+  await until(
+    () => charge(tenant, 'acme'),
+    (amounts) => amounts.includes('12'),
+  );
+  const fee = { meter: 'requests', charge_model: { type: 'percentage', rate: '0', fixed_amount: '3' } };
+  for (const prices of [[fee], [fee, price('output_tokens', '2', { model: '*' })]]) {
+    const answer = await tenant.post('/v1/rate_cards/default/simulate', { month: '2026-11', card: card(...prices) });
+    expect(JSON.parse(answer.text)).toMatchObject({
+      events: '2',
+      totals: { old: '12', new: prices.length === 1 ? '6' : '30' },
+    });
+  }
+});

@@ -17,8 +17,8 @@ import {
   meterSchema,
 } from '../../catalog/custom-meter.ts';
 import { VOID_TYPE } from '../../event/event.ts';
-import { isAdjusting, mayAdjust } from '../../record/adjusting-event.ts';
 import { secondsBetween } from '../../record/accumulate.ts';
+import { isAdjusting } from '../../record/adjusting-event.ts';
 import { unpackLines } from '../../record/blocks.ts';
 import { matchBucket, matchPrice } from '../../record/match-price.ts';
 import { isChargedAtClose } from '../../record/recorded-bucket.ts';
@@ -45,6 +45,9 @@ type CustomerFold = { readonly customer: number; readonly period: string; readon
 type Place = { readonly fold: CustomerFold; readonly event: EventView; readonly dimensions: Dimensions };
 
 const TOKEN_CLASS_OF: ReadonlyMap<string, string> = new Map(TOKEN_METERS.map((meter) => [meter.key, meter.tokenClass]));
+
+/** How the types of Ergon's own events begin. */
+const OWN_TYPES = '"event.';
 
 /** Thrown when a simulation would need more memory than it may have. */
 export class TooManyError extends Error {}
@@ -135,8 +138,9 @@ export class EventFold {
     const { c: customer, p: recorded } = head;
     if (customer === null || customer === 0) return false;
     if (recorded !== undefined && !recorded.startsWith(this.#prefix)) return false;
-    const isPlain = this.#isPlain && recorded !== undefined && !body.includes(VOID_TYPE) && !mayAdjust(body);
+    const isPlain = this.#isPlain && recorded !== undefined && !body.includes(OWN_TYPES);
     const event = isPlain ? PLAIN_EVENT : eventView(body, head.t ?? receivedAt, this.#isExact);
+    // Their lines correct charges; the usage is that of the events they are about.
     if (event.type === VOID_TYPE || isAdjusting(event)) return false;
     // Usage that no card priced has no period of its own.
     const period = recorded ?? this.#periodAt(customer, event.occurredAt).period;

@@ -31,8 +31,8 @@ export type FoldBlock = {
   readonly sequence: number;
   /** Microseconds since 1970. */
   readonly receivedAt: number;
-  readonly events: Uint8Array;
-  readonly ratings: Uint8Array;
+  readonly events: Uint8Array<ArrayBuffer>;
+  readonly ratings: Uint8Array<ArrayBuffer>;
   /** Positions that a void has taken back. */
   readonly voided: readonly number[];
 };

@@ -22,6 +22,7 @@ export class FoldThread {
     return this.#waiting.length;
   }
 
+  /** The block's bytes go over to the thread. */
   fold(block: FoldBlock): Promise<FoldAnswer> {
     return this.#ask({ type: 'block', block });
   }
@@ -45,7 +46,10 @@ export class FoldThread {
   }
 
   #post(request: FoldRequest): void {
-    this.#worker.postMessage(request);
+    this.#worker.postMessage(
+      request,
+      request.type === 'block' ? [request.block.events.buffer, request.block.ratings.buffer] : [],
+    );
   }
 
   #fail(error: Error): void {

@@ -66,6 +66,8 @@ export async function priceEvents(
         onBlock(eventCount);
         pending.delete(folded);
       });
+      // Awaited below; until then a thread that fails must not be an unhandled rejection.
+      folded.catch(() => undefined);
       pending.add(folded);
     }
     await Promise.all(pending);

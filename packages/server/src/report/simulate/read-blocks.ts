@@ -58,15 +58,7 @@ export async function* readBlocks(
   const voided = await voidedPositions(db, span);
   let after = -1n;
   let sequence = 0;
-  const page = (): Promise<BlockRow[]> =>
-    db
-      .query<BlockRow>({
-        name: 'simulated_blocks',
-        text: `select b.id, b.received_at, b.event_count, b.events, b.ratings from event_block b
-          where ${WHERE} and b.id > $5::int8 order by b.id limit ${BLOCKS_PER_PAGE}`,
-        values: [...valuesOf(span), after.toString()],
-      })
-      .then(({ rows }) => rows);
+  const page = (): Promise<BlockRow[]> => db.query<BlockRow>(pageQuery(span, after)).then(({ rows }) => rows);
   let rows = await page();
   while (rows.length > 0) {
     after = rows.at(-1)?.id ?? after;
@@ -75,18 +67,23 @@ export async function* readBlocks(
     following?.catch(() => undefined);
     for (const row of rows) {
       const receivedAt = microsFromPostgres(row.received_at);
-      const block = {
-        sequence,
-        receivedAt,
-        events: row.events,
-        ratings: row.ratings,
-        voided: voided.get(row.id) ?? [],
-      };
+      // Copies of their own, which can be handed to a thread: the driver's are parts of what it received.
+      const [events, ratings] = [new Uint8Array(row.events), new Uint8Array(row.ratings)];
+      const block = { sequence, receivedAt, events, ratings, voided: voided.get(row.id) ?? [] };
       yield { block, eventCount: row.event_count };
       sequence += 1;
     }
     rows = (await following) ?? [];
   }
+}
+
+function pageQuery(span: BlockSpan, after: bigint) {
+  return {
+    name: 'simulated_blocks',
+    text: `select b.id, b.received_at, b.event_count, b.events, b.ratings from event_block b
+      where ${WHERE} and b.id > $5::int8 order by b.id limit ${BLOCKS_PER_PAGE}`,
+    values: [...valuesOf(span), after.toString()],
+  };
 }
 
 async function voidedPositions(db: Queryable, { environmentId, from, to }: BlockSpan): Promise<Map<bigint, number[]>> {
