@@ -102,10 +102,7 @@ export async function admit(
         services.record.rememberCatalog(await loadSnapshot(services.database.pool, environmentId));
         continue;
       case 'conflict':
-        throw new ProblemError({
-          code: 'conflict',
-          detail: `the hold ${body.id} stands for another body; holds are named once`,
-        });
+        throw otherBody(body.id);
       case 'held':
       case 'repeated':
         return {
@@ -127,6 +124,13 @@ export async function admit(
       }
     }
   }
+}
+
+function otherBody(id: string): ProblemError {
+  return new ProblemError({
+    code: 'conflict',
+    detail: `the hold ${id} stands for another body; holds are named once`,
+  });
 }
 
 /** What leases would have to give for the hold to fit. */
