@@ -11,6 +11,8 @@ export type TestErgon = {
   readonly replicas: readonly RunningErgon[];
   /** A connection of the test's own to the same database. */
   readonly sql: pg.Client;
+  /** For processes of the test's own. */
+  readonly databaseUrl: string;
   stop(): Promise<void>;
 };
 
@@ -18,8 +20,9 @@ export type TestErgon = {
 export async function startTestErgon(replicas = 1): Promise<TestErgon> {
   const database = await createTestDatabase();
   const dataDir = mkdtempSync(join(tmpdir(), 'ergon-test-app-'));
+  const databaseUrl = connectionUrl(database.connection);
   const config = loadConfig({
-    DATABASE_URL: connectionUrl(database.connection),
+    DATABASE_URL: databaseUrl,
     ERGON_DATA_DIR: dataDir,
     ERGON_PORT: '0',
     ERGON_LOG_LEVEL: 'fatal',
@@ -30,6 +33,7 @@ export async function startTestErgon(replicas = 1): Promise<TestErgon> {
   return {
     replicas: running,
     sql,
+    databaseUrl,
     async stop() {
       await sql.end();
       await Promise.all(running.map((one) => one.stop()));

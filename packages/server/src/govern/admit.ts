@@ -96,10 +96,7 @@ export async function admit(
         services.record.rememberCatalog(await loadSnapshot(services.database.pool, environmentId));
         continue;
       case 'conflict':
-        throw new ProblemError({
-          code: 'conflict',
-          detail: `the hold ${body.id} stands for another body; holds are named once`,
-        });
+        throw otherBody(body.id);
       case 'held':
       case 'repeated':
         return {
@@ -128,6 +125,13 @@ async function lowered({ body, lower }: BoundHold, bound: number): Promise<Asked
   const amounts = amountsOf(body);
   if (bound >= (body.output?.max_tokens ?? 0)) return { body, amounts };
   return lower === undefined ? withOutputBound(body, amounts, bound) : lower(bound);
+}
+
+function otherBody(id: string): ProblemError {
+  return new ProblemError({
+    code: 'conflict',
+    detail: `the hold ${id} stands for another body; holds are named once`,
+  });
 }
 
 /** What leases would have to give for the hold to fit. */

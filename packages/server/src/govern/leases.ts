@@ -151,6 +151,8 @@ export class Leases {
     const { record, policies, clocks } = this.#services;
     const catalog = record.knownCatalog(environmentId);
     const known = policies.get(environmentId);
+    // Only the database path bounds estimates.
+    if (body.estimate !== undefined) return undefined;
     if (catalog === undefined || known?.revision !== catalog.revision || known.policies.length > 0) return undefined;
     if (clocks.isStopped(environmentId) || (body.run_id !== undefined && limitsRuns(catalog))) return undefined;
     const customer =

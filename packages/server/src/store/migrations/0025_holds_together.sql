@@ -97,10 +97,6 @@ declare
   -- Over the whole window: of a rolling one, over its slices.
   t_committed numeric[] := '{}';
   t_held numeric[] := '{}';
-  read_at integer[];
-  read_rows tid[];
-  read_committed numeric[];
-  read_held numeric[];
   k integer;
   k_id text[];
   k_hold hold[];
@@ -280,33 +276,7 @@ begin
   select array_agg((l.one).id), array_agg(l.one) into k_id, k_hold
     from (select h as one from hold h where h.environment_id = environment and h.id = any (ids) order by h.id for update) l;
   if cardinality(c_key) > 0 then
-    loop
-      select array_agg(n.c), array_agg(l.row_id), array_agg(l.committed), array_agg(l.held) into read_at, read_rows, read_committed, read_held
-        from (select * from unnest(c_budget, c_member, c_window) with ordinality n(budget, member, w, c) order by 1, 2, 3) n,
-          lateral (select b.ctid as row_id, b.committed, b.held from budget_counter b where b.environment_id = environment
-            and b.budget_id = n.budget and b.member = n.member and b.window_start = n.w for update) l;
-      exit when cardinality(read_at) = cardinality(c_key);
-      insert into budget_counter (environment_id, budget_id, member, window_start)
-        select environment, n.budget, n.member, n.w from unnest(c_budget, c_member, c_window) n(budget, member, w) order by 2, 3, 4
-        on conflict do nothing;
-    end loop;
-    for j in 1 .. cardinality(read_at) loop
-      c := read_at[j];
-      c_committed[c] := read_committed[j];
-      c_held[c] := read_held[j];
-      c_row[c] := read_rows[j];
-    end loop;
-    t_committed := c_committed;
-    t_held := c_held;
-    if has_rolling then
-      for c in 1 .. cardinality(c_key) loop
-        continue when c_from[c] = c_window[c];
-        select s.committed, s.held into spent, back
-          from ergon_counted(environment, c_budget[c], c_member[c], c_from[c], c_window[c]) s;
-        t_committed[c] := spent;
-        t_held[c] := back;
-      end loop;
-    end if;
+    select * into c_row, c_committed, c_held, t_committed, t_held from ergon_lock_counters(environment, c_budget, c_member, c_window, c_from);
   end if;
   k_changed := array_fill(false, array[coalesce(cardinality(k_id), 0)]);
 
@@ -613,8 +583,8 @@ begin
       select environment, n.* from unnest(p_customer, p_kind, p_debit, p_credit, p_currency, p_amount, p_hold) n;
   end if;
   if cardinality(c_key) > 0 then
-    update budget_counter b set committed = c_committed[array_position(c_row, b.ctid)], held = c_held[array_position(c_row, b.ctid)]
-      where b.ctid = any (c_row) and (b.committed <> c_committed[array_position(c_row, b.ctid)] or b.held <> c_held[array_position(c_row, b.ctid)]);
+    perform ergon_write_counters(environment, at, c_budget, c_member, c_window, c_row, c_committed, c_held, x_counter, x_threshold,
+      o_counter, o_amount, o_cause, o_hold);
   end if;
   if cardinality(new_id) > 0 then
     insert into hold (environment_id, id, body_hash, customer_id, status, currency, amounts, dimensions, above, funds, counters,
@@ -633,16 +603,6 @@ begin
            from (select k_hold[array_position(k_id, h.id)] as one offset 0) n)
       where h.environment_id = environment and h.id = any (k_id) and k_changed[array_position(k_id, h.id)];
   end if;
-  if cardinality(x_counter) > 0 then
-    insert into budget_crossing (environment_id, budget_id, member, window_start, threshold, crossed_at)
-      select distinct environment, c_budget[n.c], c_member[n.c], c_window[n.c], n.threshold, at
-      from unnest(x_counter, x_threshold) n(c, threshold) order by 2, 3, 4, 5 on conflict do nothing;
-  end if;
-  if cardinality(o_counter) > 0 then
-    insert into budget_overage (environment_id, budget_id, member, window_start, amount, cause, hold_id, occurred_at)
-      select environment, c_budget[n.c], c_member[n.c], c_window[n.c], n.amount, n.cause, n.hold, at
-      from unnest(o_counter, o_amount, o_cause, o_hold) n(c, amount, cause, hold);
-  end if;
   return jsonb_build_object('answers', to_jsonb(answers));
 end $$;
 
@@ -657,3 +617,192 @@ begin
   end loop;
   return totals;
 end $$;
+
+-- Locks counters by key and reads them; those that are missing are made. `t_` are totals over their windows: of a rolling one, over its
+-- slices. `c_row` says where the locked rows are: they cannot move before this transaction moves them.
+create function ergon_lock_counters(environment integer, c_budget bigint[], c_member text[], c_window timestamptz[], c_from timestamptz[],
+  out c_row tid[], out c_committed numeric[], out c_held numeric[], out t_committed numeric[], out t_held numeric[])
+language plpgsql set plan_cache_mode = 'force_generic_plan' set enable_seqscan = 'off' as $$
+declare
+  place integer[];
+  row_ids tid[];
+  committed numeric[];
+  held numeric[];
+  total record;
+begin
+  loop
+    select array_agg(n.c), array_agg(l.row_id), array_agg(l.committed), array_agg(l.held) into place, row_ids, committed, held
+      from (select * from unnest(c_budget, c_member, c_window) with ordinality n(budget, member, w, c) order by 1, 2, 3) n,
+        lateral (select b.ctid as row_id, b.committed, b.held from budget_counter b where b.environment_id = environment
+          and b.budget_id = n.budget and b.member = n.member and b.window_start = n.w for update) l;
+    exit when coalesce(cardinality(place), 0) = cardinality(c_budget);
+    insert into budget_counter (environment_id, budget_id, member, window_start)
+      select environment, n.budget, n.member, n.w from unnest(c_budget, c_member, c_window) n(budget, member, w) order by 2, 3, 4
+      on conflict do nothing;
+  end loop;
+  for j in 1 .. cardinality(c_budget) loop
+    c_row[place[j]] := row_ids[j];
+    c_committed[place[j]] := committed[j];
+    c_held[place[j]] := held[j];
+  end loop;
+  t_committed := c_committed;
+  t_held := c_held;
+  for c in 1 .. cardinality(c_budget) loop
+    continue when c_from[c] = c_window[c];
+    select k.committed, k.held into total from ergon_counted(environment, c_budget[c], c_member[c], c_from[c], c_window[c]) k;
+    t_committed[c] := total.committed;
+    t_held[c] := total.held;
+  end loop;
+end $$;
+
+-- Writes counters that were locked, what was crossed (`x_`) and what passed its limit (`o_`).
+create function ergon_write_counters(environment integer, at timestamptz, c_budget bigint[], c_member text[], c_window timestamptz[],
+  c_row tid[], c_committed numeric[], c_held numeric[], x_counter integer[], x_threshold numeric[], o_counter integer[],
+  o_amount numeric[], o_cause text[], o_hold text[]) returns void
+language plpgsql set plan_cache_mode = 'force_generic_plan' set enable_seqscan = 'off' as $$
+begin
+  update budget_counter b set committed = c_committed[array_position(c_row, b.ctid)], held = c_held[array_position(c_row, b.ctid)]
+    where b.ctid = any (c_row) and (b.committed <> c_committed[array_position(c_row, b.ctid)] or b.held <> c_held[array_position(c_row, b.ctid)]);
+  if cardinality(x_counter) > 0 then
+    insert into budget_crossing (environment_id, budget_id, member, window_start, threshold, crossed_at)
+      select distinct environment, c_budget[n.c], c_member[n.c], c_window[n.c], n.threshold, at
+      from unnest(x_counter, x_threshold) n(c, threshold) order by 2, 3, 4, 5 on conflict do nothing;
+  end if;
+  if cardinality(o_counter) > 0 then
+    insert into budget_overage (environment_id, budget_id, member, window_start, amount, cause, hold_id, occurred_at)
+      select environment, c_budget[n.c], c_member[n.c], c_window[n.c], n.amount, n.cause, n.hold, at
+      from unnest(o_counter, o_amount, o_cause, o_hold) n(c, amount, cause, hold);
+  end if;
+end $$;
+
+-- Counts the spending of events: [{counter.., "x": spent, "back": held share that leaves, "cause", "hold"}], sorted by the caller.
+create or replace function ergon_spend_all(environment integer, entries jsonb, at timestamptz) returns void language plpgsql as $$
+declare
+  n constant integer := jsonb_array_length(entries);
+  one jsonb;
+  key text;
+  c integer;
+  counter_of integer[] := '{}';
+  c_key text[] := '{}';
+  c_budget bigint[] := '{}';
+  c_member text[] := '{}';
+  c_window timestamptz[] := '{}';
+  c_from timestamptz[] := '{}';
+  c_row tid[];
+  c_committed numeric[];
+  c_held numeric[];
+  t_committed numeric[];
+  t_held numeric[];
+  x_counter integer[] := '{}';
+  x_threshold numeric[] := '{}';
+  o_counter integer[] := '{}';
+  o_amount numeric[] := '{}';
+  o_cause text[] := '{}';
+  o_hold text[] := '{}';
+  spent numeric;
+  back numeric;
+  before numeric;
+  used numeric;
+begin
+  if n = 0 then return; end if;
+  for i in 1 .. n loop
+    one := entries -> (i - 1);
+    key := (one ->> 'b') || ' ' || (one ->> 'w') || ' ' || (one ->> 'm');
+    c := array_position(c_key, key);
+    if c is null then
+      c := cardinality(c_key) + 1;
+      c_key[c] := key;
+      c_budget[c] := (one ->> 'b')::bigint;
+      c_member[c] := one ->> 'm';
+      c_window[c] := (one ->> 'w')::timestamptz;
+      c_from[c] := (one ->> 'from')::timestamptz;
+    end if;
+    counter_of[i] := c;
+  end loop;
+  select * into c_row, c_committed, c_held, t_committed, t_held from ergon_lock_counters(environment, c_budget, c_member, c_window, c_from);
+  for i in 1 .. n loop
+    one := entries -> (i - 1);
+    c := counter_of[i];
+    spent := (one ->> 'x')::numeric;
+    back := (one ->> 'back')::numeric;
+    before := t_committed[c];
+    c_committed[c] := c_committed[c] + spent;
+    c_held[c] := c_held[c] - back;
+    if c_from[c] = c_window[c] then
+      t_committed[c] := t_committed[c] + spent;
+      t_held[c] := t_held[c] - back;
+    else
+      t_committed := ergon_slide(t_committed, spent, c, c_budget, c_member, c_window, c_from);
+      t_held := ergon_slide(t_held, -back, c, c_budget, c_member, c_window, c_from);
+    end if;
+    continue when spent <= 0;
+    for q in 0 .. jsonb_array_length(one -> 't') - 1 loop
+      used := (one -> 't' ->> q)::numeric;
+      exit when used > t_committed[c];
+      if c_from[c] = c_window[c] or used > before then
+        x_counter := array_append(x_counter, c);
+        x_threshold := array_append(x_threshold, used);
+      end if;
+    end loop;
+    if (one -> 'enforce')::boolean then
+      -- What was admitted is covered by the limit; only what this spending adds to it can pass.
+      used := least(t_committed[c] + t_held[c] - (one ->> 'limit')::numeric, spent - back);
+      if used > 0 then
+        o_counter := array_append(o_counter, c);
+        o_amount := array_append(o_amount, used);
+        o_cause := array_append(o_cause, one ->> 'cause');
+        o_hold := array_append(o_hold, one ->> 'hold');
+      end if;
+    end if;
+  end loop;
+  perform ergon_write_counters(environment, at, c_budget, c_member, c_window, c_row, c_committed, c_held, x_counter, x_threshold,
+    o_counter, o_amount, o_cause, o_hold);
+end $$;
+
+-- Events have come that settle holds: gives back what each has set aside, or takes back what it was settled at, so that the events'
+-- own charges can be posted in this transaction. Returns each hold as it was; a hold settled by an event already has no part.
+create or replace function ergon_take_holds(environment integer, wanted jsonb, at timestamptz) returns jsonb language plpgsql
+set plan_cache_mode = 'force_generic_plan' set enable_seqscan = 'off' as $$
+declare
+  ids text[];
+  found_holds jsonb;
+  m_account bigint[];
+  m_amount numeric[];
+begin
+  select array_agg(h.id) into ids from jsonb_array_elements(wanted) w, lateral (select h.id from hold h
+    where h.environment_id = environment and h.id = w ->> 'id' and h.customer_id is not distinct from (w ->> 'customer')::bigint limit 1) h;
+  if ids is null then return '[]'; end if;
+  perform ergon_lock_holds(environment, ids);
+  select jsonb_agg(jsonb_build_object('id', h.id, 'status', h.status, 'funds', h.funds, 'counters', h.counters, 'amounts', h.amounts,
+      'settled', h.settled) order by h.id), array_agg(h.id)
+    into found_holds, ids from hold h
+    where h.environment_id = environment and h.id = any (ids) and h.settled_by is distinct from 'event';
+  if ids is null then return '[]'; end if;
+  with moved as (
+    insert into posting (environment_id, customer_id, kind, debit_account_id, credit_account_id, currency, amount, hold_id)
+    select environment, h.customer_id, case h.status when 'settled' then 'settlement_reversal' else 'release' end, payer.id,
+      (f ->> 0)::bigint, h.currency, (f ->> 1)::numeric, h.id
+    from hold h cross join lateral jsonb_array_elements(h.funds) with ordinality e(f, place)
+      cross join lateral (
+        select a.id from account a where h.status = 'settled' and a.environment_id = environment and a.kind = 'revenue'
+          and a.currency = h.currency and a.customer_id is null
+        union all
+        select a.id from account a where h.status <> 'settled' and a.environment_id = environment and a.customer_id = h.customer_id
+          and a.kind = 'held' and a.currency = h.currency) payer
+    where h.environment_id = environment and h.id = any (ids) and h.status in ('pending', 'dispatched', 'settled')
+    order by h.id, e.place
+    returning credit_account_id, debit_account_id, kind, amount)
+  select array_agg(s.account), array_agg(s.amount) into m_account, m_amount from (
+    select t.account, sum(t.amount) as amount from (
+      select credit_account_id as account, amount from moved
+      union all
+      -- Revenue keeps no balance.
+      select debit_account_id, -amount from moved where kind = 'release') t group by 1) s;
+  if m_account is not null then
+    update account a set balance = a.balance + m_amount[array_position(m_account, a.id)]
+      where a.environment_id = environment and a.id = any (m_account);
+  end if;
+  return found_holds;
+end $$;
+
+drop function ergon_unset(integer, hold);
