@@ -9,7 +9,15 @@ import { type Asked, askPolicies } from './ask-policies.ts';
 import type { CompiledBudget } from './compile-budget.ts';
 import { availableOf, largestOutput, type Refusal } from './fits.ts';
 import { budgetOf, type HoldOutcome } from './hold-desk.ts';
-import { amountsOf, bodyHash, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
+import {
+  type Amounts,
+  amountsOf,
+  bodyHash,
+  prepareHold,
+  type PreparedHold,
+  subjectOf,
+  withOutputBound,
+} from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
 import { amountTexts, type HoldBody } from './schemas.ts';
 
@@ -20,6 +28,18 @@ export type Admission = {
   readonly maxOutputTokens: number | undefined;
   readonly isClamped: boolean;
 };
+
+/** A hold as it is asked for: with a lower output bound it asks for less. */
+export type AskedHold = { readonly body: HoldBody; readonly amounts: Amounts };
+
+export type BoundHold = {
+  readonly body: HoldBody;
+  /** The hold with a lower output bound; undefined where its amounts say what a token of output is. */
+  readonly lower: ((bound: number) => Promise<AskedHold>) | undefined;
+};
+
+/** Gives a hold that brings an estimate its amounts. */
+export type HoldBounder = (services: AppServices, catalog: CatalogSnapshot, body: HoldBody) => Promise<BoundHold>;
 
 /** A clamp may be overtaken by others that take what was left; then it is computed again. */
 const CLAMPS_MAX = 4;
@@ -35,13 +55,20 @@ export async function admit(
   services: AppServices,
   environmentId: number,
   keyId: string,
-  body: HoldBody,
+  { body, lower, sent }: BoundHold & { readonly sent: HoldBody },
 ): Promise<Admission> {
   const runs = await runPath(services.database.pool, environmentId, body.run_id, body.parent_run_id);
   const subject = subjectOf(body, keyId, runs);
   // Of what the client sent, so that a repeat is known whatever it was clamped to.
-  const hash = bodyHash(body);
-  let asked = { body, amounts: amountsOf(body) };
+  const hash = bodyHash(sent);
+  const full: AskedHold = { body, amounts: amountsOf(body) };
+  const lowered = async (bound: number): Promise<AskedHold> =>
+    bound >= (body.output?.max_tokens ?? 0)
+      ? full
+      : lower === undefined
+        ? withOutputBound(body, full.amounts, bound)
+        : lower(bound);
+  let asked = full;
   let policies: (Asked & { readonly revision: bigint }) | undefined;
   let staleLeft = STALE_MAX;
   for (let clamps = 0; ; ) {
@@ -53,7 +80,7 @@ export async function admit(
         throw found.refusal;
       }
       policies = { ...found, revision: catalog.revision };
-      asked = withOutputBound(body, amountsOf(body), policies.maxOutputTokens ?? Infinity);
+      asked = await lowered(policies.maxOutputTokens ?? Infinity);
     }
     const customer = await customerOf(services, catalog, body.customer);
     const at = services.clocks.now(environmentId);
@@ -90,7 +117,7 @@ export async function admit(
         if (!mayClamp || fits === undefined || fits < 1 || clamps++ >= CLAMPS_MAX) {
           throw exceeded(outcome.refusals, prepared.budgets, body, fits);
         }
-        asked = withOutputBound(body, amountsOf(body), fits);
+        asked = await lowered(fits);
       }
     }
   }
