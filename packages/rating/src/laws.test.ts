@@ -7,7 +7,6 @@ import {
   decimal,
   isNegative,
   negate,
-  scaled,
   subtract,
   sum,
   toText,
