@@ -1,6 +1,9 @@
 import { expect } from 'vitest';
 import type { ErgonProcesses, TestEnvironment } from './processes.ts';
 
+/** What only the environment knows of itself. */
+type At = Pick<TestEnvironment, 'keyId' | 'name'>;
+
 /**
  * DESIGN section 7, invariant 4: exactly as many of a thousand concurrent holds are admitted as fit, and after their release
  * exactly as many again. A mix says what limits them.
@@ -11,7 +14,7 @@ export type HoldMix = {
   readonly clockAt?: string;
   /** Grants and meters, before the budgets: [method, path, body]. */
   readonly before?: readonly (readonly [string, string, object])[];
-  readonly budgets: (keyId: string) => readonly object[];
+  readonly budgets: (at: At) => readonly object[];
   /** What hold number `index` asks beside the usual. */
   readonly asks?: (index: number) => object;
   /** Members of a hold that takes it out of the budget's scope: such holds are always admitted. */
@@ -47,20 +50,21 @@ const USUAL = {
 /** Room for 37 such holds and a half. */
 const usd = (key: string, more: object = {}) => ({ key, unit: 'USD', window: 'lifetime', limit: '3.75', ...more });
 
-type Dimension = { readonly scope: (keyId: string) => object; readonly stranger?: object };
+type Dimension = { readonly scope: (at: At) => object; readonly stranger?: object };
 
 /** How a budget selects by each dimension, and a hold that it does not select. */
 const DIMENSIONS: Readonly<Record<string, Dimension>> = {
   customer: { scope: () => ({ customer: 'acme' }), stranger: { customer: 'other' } },
   team: { scope: () => ({ team: 'red' }), stranger: { team: 'blue' } },
   user: { scope: () => ({ user: 'an*' }), stranger: { user: 'bob' } },
-  api_key: { scope: (keyId) => ({ api_key: keyId }) },
+  api_key: { scope: (at) => ({ api_key: at.keyId }) },
   feature: { scope: () => ({ feature: 'chat' }), stranger: { feature: 'search' } },
   provider: { scope: () => ({ provider: 'openai' }), stranger: { provider: 'anthropic' } },
   model: { scope: () => ({ model: 'gpt-5*' }), stranger: { model: 'o3' } },
   agent: { scope: () => ({ agent: 'triage' }), stranger: { agent: 'writer' } },
   run: { scope: () => ({ run: 'root' }), stranger: { run_id: 'elsewhere', parent_run_id: 'other-root' } },
   work_item: { scope: () => ({ work_item: 'BUG-*' }), stranger: { work_item: 'FEAT-1' } },
+  environment: { scope: (at) => ({ environment: at.name }) },
   tag: { scope: () => ({ tags: { region: 'eu-*' } }), stranger: { tags: { region: 'us-east-1' } } },
 };
 
@@ -68,7 +72,7 @@ export const SINGLES: readonly HoldMix[] = [
   { name: 'the whole environment', budgets: () => [usd('limit')], fits: 37 },
   ...Object.entries(DIMENSIONS).map(([name, { scope, stranger }]) => ({
     name,
-    budgets: (keyId: string) => [usd('limit', { scope: scope(keyId) })],
+    budgets: (at: At) => [usd('limit', { scope: scope(at) })],
     ...(stranger !== undefined && { stranger }),
     fits: 37,
   })),
@@ -77,27 +81,26 @@ export const SINGLES: readonly HoldMix[] = [
 export const PAIRS: readonly HoldMix[] = Object.entries(DIMENSIONS).flatMap(([name, one], index, all) =>
   all.slice(index + 1).map(([other, { scope, stranger = one.stranger }]) => ({
     name: `${name} and ${other}`,
-    budgets: (keyId: string) => [usd('limit', { scope: { ...one.scope(keyId), ...scope(keyId) } })],
+    budgets: (at: At) => [usd('limit', { scope: { ...one.scope(at), ...scope(at) } })],
     ...(stranger !== undefined && { stranger }),
     fits: 37,
   })),
 );
 
-const everything = (keyId: string): object =>
-  Object.assign({}, ...Object.values(DIMENSIONS).map(({ scope }) => scope(keyId)));
+const everything = (at: At): object => Object.assign({}, ...Object.values(DIMENSIONS).map(({ scope }) => scope(at)));
 
 export const CONJUNCTIONS: readonly HoldMix[] = [
   {
     name: 'all dimensions in one scope',
-    budgets: (keyId) => [usd('limit', { scope: everything(keyId) })],
+    budgets: (at) => [usd('limit', { scope: everything(at) })],
     stranger: { agent: 'writer' },
     fits: 37,
   },
   {
     name: 'a budget on each dimension, and one of them tighter than the others',
-    budgets: (keyId) =>
+    budgets: (at) =>
       Object.entries(DIMENSIONS).map(([name, { scope }]) =>
-        usd(`on-${name.replace('_', '-')}`, { scope: scope(keyId), limit: name === 'work_item' ? '2.15' : '3.75' }),
+        usd(`on-${name.replace('_', '-')}`, { scope: scope(at), limit: name === 'work_item' ? '2.15' : '3.75' }),
       ),
     fits: 21,
   },
@@ -287,7 +290,7 @@ export async function checkHoldMix(processes: ErgonProcesses, mix: HoldMix, proc
   const { call } = environment;
   for (const [method, path, body] of mix.before ?? [])
     expect((await call(0, method, path, body)).status).toBeLessThan(300);
-  for (const [place, budget] of mix.budgets(environment.keyId).entries()) {
+  for (const [place, budget] of mix.budgets(environment).entries()) {
     // A publish anywhere is in force everywhere once it is answered.
     const made = await call(place % processCount, 'POST', '/v1/budgets', budget);
     expect(made.status, made.text).toBe(200);

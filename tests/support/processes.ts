@@ -16,6 +16,7 @@ export type ProcessAnswer = { readonly status: number; readonly text: string; re
 
 export type TestEnvironment = {
   readonly id: number;
+  readonly name: string;
   readonly keyId: string;
   /** Sends one request to a process by its place; places go round. */
   call(place: number, method: string, path: string, body?: unknown): Promise<ProcessAnswer>;
@@ -78,6 +79,7 @@ export async function startErgonProcesses(count: number): Promise<ErgonProcesses
         send(agent, key, { method, url: `${url}${path}`, body });
       return {
         id,
+        name,
         keyId: key.split('_')[1] ?? '',
         call: (place, method, path, body) => sendTo(services[place % count]?.url ?? '', method, path, body),
         send: (service, method, path, body) => sendTo(service.url, method, path, body),

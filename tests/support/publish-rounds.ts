@@ -100,7 +100,8 @@ const KINDS: readonly Kind[] = [
  * all processes take events.
  */
 export async function checkPublishes(processes: ErgonProcesses, rounds: number): Promise<void> {
-  const apart = await Promise.all(KINDS.map(() => withCards(processes)));
+  const apart: TestEnvironment[] = [];
+  for (const _ of KINDS) apart.push(await withCards(processes));
   await Promise.all(KINDS.map((kind, first) => publishRounds(apart[first], kind, { first, rounds })));
   const shared = await withCards(processes);
   const load = startLoad(shared);

@@ -6,8 +6,8 @@
  * The quantity grows by a changing number of tokens, as an accumulator does, and starts again after each lap so that tiers
  * are crossed; the sum of marginals is compared with R(total) at the end, so a fast wrong answer fails.
  */
-import { add, compare, type Decimal, decimal, subtract, toText, ZERO } from '@ergon/exact';
-import { compileRateCard, FIRST_EVENT } from '../src/index.ts';
+import { add, compare, type Decimal, decimal, negate, subtract, toText, ZERO } from '@ergon/exact';
+import { compileRateCard, FIRST_EVENT, weightedSum } from '../src/index.ts';
 
 const LAP = 2000;
 const MEASURED_MS = 400;
@@ -20,8 +20,13 @@ const tiers = [
 ];
 const perUnit = { type: 'per_unit', unit_amount: '0.00000125' };
 const models: Readonly<Record<string, object>> = {
+  free: { type: 'free' },
+  flat: { type: 'flat', amount: '20' },
   per_unit: perUnit,
+  per_unit_multiplied: { ...perUnit, multiplier: '1.5' },
+  per_unit_minimum: { ...perUnit, minimum: '5' },
   package: { type: 'package', package_size: '1000', package_amount: '0.15', free_units: '50000' },
+  package_down: { type: 'package', package_size: '1000', package_amount: '0.15', rounding: 'down' },
   graduated: { type: 'graduated', tiers },
   graduated_blocks: { type: 'graduated', tiers: tiers.map((tier) => ({ ...tier, block_size: '1000' })) },
   volume: { type: 'volume', tiers },
@@ -43,6 +48,13 @@ const models: Readonly<Record<string, object>> = {
   },
   per_unit_transformed: { ...perUnit, transform: { divide_by: '1000', rounding: 'up' } },
   per_unit_hourly: { ...perUnit, window: 'hour' },
+  commitment_hourly: {
+    ...perUnit,
+    window: 'hour',
+    commitment: { amount: '0.5', overage_factor: '2', true_up: true },
+  },
+  commitment_daily: { ...perUnit, window: 'day', commitment: { amount: '2', overage_factor: '1.5', true_up: true } },
+  included_allowance: { ...perUnit, included: '1000000' },
   matrix: {
     type: 'matrix',
     dimensions: ['model', 'token_class'],
@@ -122,7 +134,23 @@ function marginalsPerSecond(model: object): number {
   return Math.round((laps * LAP * 1000) / (performance.now() - started));
 }
 
-const results = Object.entries(models).map(([name, model]) => ({ model: name, perSecond: marginalsPerSecond(model) }));
+/** A level that rises and falls, held from change to change over a month: what a change adds to the weighted sum. */
+function weightedSumsPerSecond(): number {
+  const month = 30n * 86_400_000_000n;
+  const changes = steps.map((step, index) => ({
+    at: (month * BigInt(index)) / BigInt(LAP),
+    change: index % 2 === 0 ? step : negate(step),
+  }));
+  const started = performance.now();
+  let laps = 0;
+  for (; performance.now() - started < MEASURED_MS; laps++) weightedSum(changes, { from: 0n, to: month, per: month });
+  return Math.round((laps * LAP * 1000) / (performance.now() - started));
+}
+
+const results = [
+  ...Object.entries(models).map(([name, model]) => ({ model: name, perSecond: marginalsPerSecond(model) })),
+  { model: 'weighted_sum', perSecond: weightedSumsPerSecond() },
+];
 if (process.argv.includes('--json')) {
   console.log(JSON.stringify({ unit: 'marginal ratings per second', node: process.version, results }));
 } else {

@@ -1,19 +1,11 @@
 import { microsFromPostgres } from '../event/instant.ts';
 import type { PriceOverride } from '../provider-prices/index.ts';
 import type { Queryable } from '../store/database.ts';
+import { latestVersion, VERSION_COLUMNS, type VersionRow, versionsOf } from '../store/version-rows.ts';
 import { type PriceOverrideSpec, priceOverrideOf, priceOverrideSchema } from './price-override-schema.ts';
 
-export type PriceOverrideRow = {
-  id: bigint;
-  key: string;
-  version: number;
-  effective_from: string;
-  /** Null: taken back from then on. */
-  spec: unknown;
-  created_at: string;
-};
-
-const COLUMNS = 'id, key, version, effective_from, spec, created_at';
+/** Its spec is null where it was taken back from then on. */
+export type PriceOverrideRow = VersionRow;
 
 /** The latest version of each key, by key; what was taken back is not there. */
 export async function listPriceOverrides(
@@ -24,7 +16,7 @@ export async function listPriceOverrides(
 ): Promise<PriceOverrideRow[]> {
   const result = await db.query<PriceOverrideRow>(
     `select * from (
-       select distinct on (key collate "C") ${COLUMNS} from provider_price_version
+       select distinct on (key collate "C") ${VERSION_COLUMNS} from provider_price_version
        where environment_id = $1 and ($2::text is null or key collate "C" > $2)
        order by key collate "C", version desc
      ) latest where spec is not null order by key collate "C" limit $3`,
@@ -41,12 +33,7 @@ export async function listPriceOverrideVersions(
   before: bigint | undefined,
   limit: number,
 ): Promise<PriceOverrideRow[]> {
-  const result = await db.query<PriceOverrideRow>(
-    `select ${COLUMNS} from provider_price_version
-     where environment_id = $1 and key = $2 and ($3::int8 is null or version < $3) order by version desc limit $4`,
-    [environmentId, key, before ?? null, limit],
-  );
-  return result.rows;
+  return versionsOf(db, 'provider_price_version', { environmentId, key }, { before, limit });
 }
 
 /** The latest version, and whether `spec` is its very spec. */
@@ -56,12 +43,7 @@ export async function findPriceOverride(
   key: string,
   spec: PriceOverrideSpec | null = null,
 ): Promise<(PriceOverrideRow & { is_same: boolean | null }) | undefined> {
-  const result = await db.query<PriceOverrideRow & { is_same: boolean | null }>(
-    `select ${COLUMNS}, spec = $3::jsonb as is_same from provider_price_version
-     where environment_id = $1 and key = $2 order by version desc limit 1`,
-    [environmentId, key, spec === null ? null : JSON.stringify(spec)],
-  );
-  return result.rows[0];
+  return latestVersion(db, 'provider_price_version', { environmentId, key }, spec);
 }
 
 export async function insertPriceOverride(
@@ -71,7 +53,7 @@ export async function insertPriceOverride(
 ): Promise<PriceOverrideRow> {
   const result = await db.query<PriceOverrideRow>(
     `insert into provider_price_version (environment_id, key, version, effective_from, spec)
-     values ($1, $2, $3, $4, $5::jsonb) returning ${COLUMNS}`,
+     values ($1, $2, $3, $4, $5::jsonb) returning ${VERSION_COLUMNS}`,
     [
       environmentId,
       price.key,
@@ -100,7 +82,7 @@ export async function countPriceOverrides(db: Queryable, environmentId: number):
  */
 export async function loadPriceOverrides(db: Queryable, environmentId: number): Promise<PriceOverride[]> {
   const result = await db.query<PriceOverrideRow>(
-    `select ${COLUMNS} from provider_price_version where environment_id = $1 order by key, effective_from, version`,
+    `select ${VERSION_COLUMNS} from provider_price_version where environment_id = $1 order by key, effective_from, version`,
     [environmentId],
   );
   return result.rows.flatMap((row, index, rows) => {

@@ -1,15 +1,7 @@
 import type { Queryable } from '../store/database.ts';
+import { latestVersion, VERSION_COLUMNS, type VersionRow, versionsOf } from '../store/version-rows.ts';
 
-export type CardVersionRow = {
-  id: bigint;
-  key: string;
-  version: number;
-  effective_from: string;
-  spec: unknown;
-  created_at: string;
-};
-
-const COLUMNS = 'id, key, version, effective_from, spec, created_at';
+export type CardVersionRow = VersionRow;
 
 /** Latest versions, by key. */
 export async function listLatest(
@@ -19,7 +11,7 @@ export async function listLatest(
   limit: number,
 ): Promise<CardVersionRow[]> {
   const result = await db.query<CardVersionRow>(
-    `select distinct on (key collate "C") ${COLUMNS} from rate_card_version
+    `select distinct on (key collate "C") ${VERSION_COLUMNS} from rate_card_version
      where environment_id = $1 and base_id is null and ($2::text is null or key collate "C" > $2)
      order by key collate "C", version desc limit $3`,
     [environmentId, after ?? null, limit],
@@ -35,12 +27,7 @@ export async function listVersions(
   before: bigint | undefined,
   limit: number,
 ): Promise<CardVersionRow[]> {
-  const result = await db.query<CardVersionRow>(
-    `select ${COLUMNS} from rate_card_version
-     where environment_id = $1 and key = $2 and ($3::int8 is null or version < $3) order by version desc limit $4`,
-    [environmentId, key, before ?? null, limit],
-  );
-  return result.rows;
+  return versionsOf(db, 'rate_card_version', { environmentId, key }, { before, limit });
 }
 
 /** The latest version, and whether `spec` is its very spec. */
@@ -49,13 +36,8 @@ export async function findLatest(
   environmentId: number,
   key: string,
   spec: unknown = null,
-): Promise<(CardVersionRow & { is_same: boolean }) | undefined> {
-  const result = await db.query<CardVersionRow & { is_same: boolean }>(
-    `select ${COLUMNS}, spec = $3::jsonb as is_same from rate_card_version
-     where environment_id = $1 and key = $2 order by version desc limit 1`,
-    [environmentId, key, JSON.stringify(spec)],
-  );
-  return result.rows[0];
+): Promise<(CardVersionRow & { is_same: boolean | null }) | undefined> {
+  return latestVersion(db, 'rate_card_version', { environmentId, key }, spec);
 }
 
 export async function insertVersion(
@@ -65,7 +47,7 @@ export async function insertVersion(
 ): Promise<CardVersionRow> {
   const result = await db.query<CardVersionRow>(
     `insert into rate_card_version (environment_id, key, version, effective_from, spec)
-     values ($1, $2, $3, $4, $5::jsonb) returning ${COLUMNS}`,
+     values ($1, $2, $3, $4, $5::jsonb) returning ${VERSION_COLUMNS}`,
     [environmentId, card.key, card.version, card.effectiveFrom, JSON.stringify(card.spec)],
   );
   const row = result.rows[0];

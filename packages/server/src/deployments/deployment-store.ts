@@ -1,17 +1,9 @@
 import type { Queryable } from '../store/database.ts';
+import { latestVersion, VERSION_COLUMNS, type VersionRow, versionsOf } from '../store/version-rows.ts';
 import { type CompiledDeployment, compileDeployment } from './compile-deployment.ts';
 import { deploymentSpec } from './schemas.ts';
 
-export type DeploymentRow = {
-  id: bigint;
-  key: string;
-  version: number;
-  effective_from: string;
-  spec: unknown;
-  created_at: string;
-};
-
-const COLUMNS = 'id, key, version, effective_from, spec, created_at';
+export type DeploymentRow = VersionRow;
 
 /** By the text of the spec: what a spec compiles to depends on nothing else. */
 const compiledSpecs = new Map<string, CompiledDeployment>();
@@ -31,7 +23,7 @@ export function compiledRow(row: DeploymentRow): CompiledDeployment {
 /** Every version of every deployment, newest effective first. */
 export async function listAllVersions(db: Queryable, environmentId: number): Promise<DeploymentRow[]> {
   const result = await db.query<DeploymentRow>(
-    `select ${COLUMNS} from deployment_version where environment_id = $1 order by effective_from desc, id desc`,
+    `select ${VERSION_COLUMNS} from deployment_version where environment_id = $1 order by effective_from desc, id desc`,
     [environmentId],
   );
   return result.rows;
@@ -45,7 +37,7 @@ export async function listLatest(
   limit: number,
 ): Promise<DeploymentRow[]> {
   const result = await db.query<DeploymentRow>(
-    `select distinct on (key collate "C") ${COLUMNS} from deployment_version
+    `select distinct on (key collate "C") ${VERSION_COLUMNS} from deployment_version
      where environment_id = $1 and ($2::text is null or key collate "C" > $2)
      order by key collate "C", version desc limit $3`,
     [environmentId, after ?? null, limit],
@@ -61,18 +53,13 @@ export async function listVersions(
   before: bigint | undefined,
   limit: number,
 ): Promise<DeploymentRow[]> {
-  const result = await db.query<DeploymentRow>(
-    `select ${COLUMNS} from deployment_version
-     where environment_id = $1 and key = $2 and ($3::int8 is null or version < $3) order by version desc limit $4`,
-    [environmentId, key, before ?? null, limit],
-  );
-  return result.rows;
+  return versionsOf(db, 'deployment_version', { environmentId, key }, { before, limit });
 }
 
 /** Every version of one deployment, newest effective first; of two from one instant the later published comes first. */
 export async function versionsByInstant(db: Queryable, environmentId: number, key: string): Promise<DeploymentRow[]> {
   const result = await db.query<DeploymentRow>(
-    `select ${COLUMNS} from deployment_version where environment_id = $1 and key = $2 order by effective_from desc, id desc`,
+    `select ${VERSION_COLUMNS} from deployment_version where environment_id = $1 and key = $2 order by effective_from desc, id desc`,
     [environmentId, key],
   );
   return result.rows;
@@ -84,13 +71,8 @@ export async function findLatest(
   environmentId: number,
   key: string,
   spec: unknown = null,
-): Promise<(DeploymentRow & { is_same: boolean }) | undefined> {
-  const result = await db.query<DeploymentRow & { is_same: boolean }>(
-    `select ${COLUMNS}, spec = $3::jsonb as is_same from deployment_version
-     where environment_id = $1 and key = $2 order by version desc limit 1`,
-    [environmentId, key, JSON.stringify(spec)],
-  );
-  return result.rows[0];
+): Promise<(DeploymentRow & { is_same: boolean | null }) | undefined> {
+  return latestVersion(db, 'deployment_version', { environmentId, key }, spec);
 }
 
 export async function countDeployments(db: Queryable, environmentId: number): Promise<number> {
@@ -109,7 +91,7 @@ export async function insertVersion(
   const { spec, source } = row.deployment;
   const result = await db.query<DeploymentRow>(
     `insert into deployment_version (environment_id, key, version, effective_from, spec, model_hash, device_count)
-     values ($1, $2, $3, $4, $5::jsonb, $6, $7) returning ${COLUMNS}`,
+     values ($1, $2, $3, $4, $5::jsonb, $6, $7) returning ${VERSION_COLUMNS}`,
     [environmentId, row.key, row.version, row.effectiveFrom, JSON.stringify(spec), source.hash, spec.accelerator_count],
   );
   const [inserted] = result.rows;
