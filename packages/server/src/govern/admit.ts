@@ -124,7 +124,7 @@ export async function admit(
 }
 
 /** A hold that was taken just now, as the database keeps it. */
-function heldRow(
+export function heldRow(
   body: HoldBody,
   { request, budgets }: Extract<PreparedHold, { readonly kind: 'ready' }>,
   { isFunded, at }: Extract<HoldOutcome, { readonly outcome: 'held' }>,

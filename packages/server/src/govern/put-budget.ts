@@ -84,6 +84,15 @@ function checkBudget(spec: BudgetSpec): void {
       { pointer: '/fallback_quantity', detail: 'is missing', remedy: 'say what to count when the quantity is unknown' },
     ]);
   }
+  if (spec.on_store_failure === 'fallback' && spec.fallback_allowance === undefined) {
+    throw refuse('invalid_request', 'the body is not valid', [
+      {
+        pointer: '/fallback_allowance',
+        detail: 'is missing',
+        remedy: 'say how much may be held while the database cannot be reached',
+      },
+    ]);
+  }
 }
 
 async function checkMeter(db: Queryable, environmentId: number, { unit }: BudgetSpec): Promise<void> {

@@ -1,7 +1,10 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createTestDatabase } from '../../../../tests/support/test-database.ts';
 import { loadProviderPrices, type ProviderPrices } from '../provider-prices/index.ts';
-import { HoldDesk } from '../govern/index.ts';
+import { HoldDesk, StoreFailureDesk, StoreFailureJournal } from '../govern/index.ts';
 import { GroupCommit } from '../record/group-commit.ts';
+import type { PolicyCache } from '../policies/index.ts';
 import { recordServices } from '../record/services.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { EnvironmentClocks } from '../store/environment-clock.ts';
@@ -106,6 +109,9 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
   const now = (): number => (Date.now() + clock.offsetMs) * 1000;
   const clocks = new EnvironmentClocks(now);
   const record = recordServices(database, () => undefined);
+  const holds = new HoldDesk(database, (environmentId) => clocks.now(environmentId));
+  const policies: PolicyCache = new Map();
+  const directory = join(tmpdir(), `ergon-test-journal-${process.pid}`);
   return {
     database,
     record,
@@ -116,12 +122,18 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
       onGroup: () => undefined,
       onFailure: (error) => errors.push(error),
     }),
-    holds: new HoldDesk(database, (environmentId) => clocks.now(environmentId)),
+    holds,
+    storeFailures: new StoreFailureDesk({
+      ...{ database, record, holds, policies },
+      journal: new StoreFailureJournal(directory),
+      now: (environmentId) => clocks.now(environmentId),
+      logError: (error) => errors.push(error),
+    }),
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),
     outbound: createOutbound(addressGuard(['127.0.0.1', 'localhost'])),
-    policies: new Map(),
+    policies,
     now,
     clocks,
     lateDays: 35,

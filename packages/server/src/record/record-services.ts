@@ -28,6 +28,8 @@ export type RecordServices = {
   revenueAccount(environmentId: number, currency: Currency): Promise<number>;
   /** As last read: ingest checks its revision under the lock. */
   catalog(environmentId: number): Promise<CatalogSnapshot>;
+  /** As last read, without the database; undefined before the first reading. */
+  knownCatalog(environmentId: number): CatalogSnapshot | undefined;
   /** As of now, for answers that take no lock. */
   currentCatalog(environmentId: number): Promise<CatalogSnapshot>;
   rememberCatalog(snapshot: CatalogSnapshot): void;
