@@ -96,7 +96,11 @@ export class StoreFailureJournal {
     const file = await open(join(this.#directory, this.#name), 'a', 0o600);
     // A new name is safe only once its directory is.
     const directory = await open(this.#directory, 'r');
-    await directory.sync().finally(() => directory.close());
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
     return file;
   }
 

@@ -15,7 +15,11 @@ test('a database that is killed soon after its first start gives out no id twice
   const withClient = async <T>(work: (client: pg.Client) => Promise<T>): Promise<T> => {
     const client = new pg.Client(server.connection);
     await client.connect();
-    return work(client).finally(() => client.end());
+    try {
+      return await work(client);
+    } finally {
+      await client.end();
+    }
   };
   const add = (key: string) =>
     withClient(async (client) => {
