@@ -187,7 +187,7 @@ function unprepared(prepared: Exclude<PreparedHold, { readonly kind: 'ready' }>)
       {
         pointer: `/amounts/${measure}`,
         detail: 'is not known',
-        remedy: `send it, or set unknown_quantity of the budget ${key} to fallback or allow_and_flag`,
+        remedy: `send it, or set ${prepared.policy} of the budget ${key} to fallback or allow_and_flag`,
       },
     ],
     members: { scope: { kind: 'budget', key }, reason: 'unknown_quantity' },

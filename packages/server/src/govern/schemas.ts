@@ -106,6 +106,8 @@ const share = z.string().refine((text) => {
   return value !== undefined && value.coefficient > 0n && Number(text) <= 10;
 }, 'a share of the limit above 0, such as "0.8"');
 
+const unknownPolicy = z.enum(['deny', 'fallback', 'allow_and_flag', 'zero']);
+
 export const budgetSpec = z.strictObject({
   key: catalogKey,
   name: z.string().max(256).optional(),
@@ -141,8 +143,14 @@ export const budgetSpec = z.strictObject({
     .enum(['deny', 'clamp'])
     .default('deny')
     .openapi({ description: 'clamp lowers the output bound of the request to what fits, where it has one' }),
-  unknown_quantity: z.enum(['deny', 'fallback', 'allow_and_flag', 'zero']).default('deny').openapi({
+  unknown_quantity: unknownPolicy.default('deny').openapi({
     description: 'What becomes of a hold that lacks the quantity this budget limits; zero: it takes none of it',
+  }),
+  unknown_price: unknownPolicy.optional().openapi({
+    description: 'The same where money or credits lack though the hold says its tokens; unknown_quantity when left out',
+  }),
+  unknown_length: unknownPolicy.optional().openapi({
+    description: 'The same where the hold does not say its tokens either; unknown_quantity when left out',
   }),
   fallback_quantity: positive.optional(),
   on_store_failure: z.enum(['closed', 'open', 'fallback']).default('closed').openapi({
