@@ -110,6 +110,12 @@ export const LIMITS = {
   holdsTogetherMax: 200,
   /** Kinds of calls (customer, model, feature, windows of budgets) whose demand for leases a process remembers. */
   leaseKeysMax: 50_000,
+  /** The longest a hold waits for the database where a budget that may apply is not `closed` on its failure. */
+  storeAnswerMs: 2_000,
+  /** Steps of holds that one process keeps for the database while it cannot be reached: some 20 MB. */
+  rememberedStepsMax: 20_000,
+  /** How long a key that was verified is believed while the database does not answer: nothing is admitted beyond it. */
+  keyBelievedWithoutStoreMs: 900_000,
   /** Members of a customer's metadata. */
   metadataMembersMax: 50,
   /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */

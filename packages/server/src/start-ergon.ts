@@ -9,7 +9,7 @@ import type { AppServices } from './http/context.ts';
 import { forgetAnswers } from './http/idempotency.ts';
 import { KeyVerifier, RateLimiter } from './http/keys.ts';
 import { serverMetrics } from './http/metrics.ts';
-import { expireHolds, HoldDesk, Leases } from './govern/index.ts';
+import { expireHolds, HoldDesk, Leases, StoreFailureDesk, StoreFailureJournal } from './govern/index.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
 import { machineClock } from './machine-clock.ts';
@@ -75,6 +75,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
     const newAdminKey = await ensureAdminKey(database, config.dataDir, config.apiKey);
     const services = wire(config, database, prices, options.now ?? machineClock(), log);
     await services.clocks.refresh(database.pool);
+    await services.storeFailures.start();
     const app = createApp(services);
     const jobs = startJobs(backgroundJobs(services), (name, error) =>
       log.warn({ err: error, job: name }, 'a job failed'),
@@ -91,6 +92,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
         await jobs.stop();
         await services.leases.stop();
         await services.groupCommit.close();
+        await services.storeFailures.close();
         await database.close();
         await postgres.stop();
       },
@@ -103,7 +105,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
 }
 
 function backgroundJobs(services: AppServices): Job[] {
-  const { database, record, holds, outbound, now, clocks, logError } = services;
+  const { database, record, holds, storeFailures, outbound, now, clocks, logError } = services;
   return [
     {
       name: 'identity generations',
@@ -122,6 +124,7 @@ function backgroundJobs(services: AppServices): Job[] {
     { name: 'late usage', everyMs: 600_000, run: () => adjustAllEnded(database, now()) },
     { name: 'entitlements', everyMs: 5_000, run: () => entitleDue(database, now()) },
     { name: 're-rating', everyMs: 1_000, run: () => rerateDue(services) },
+    { name: 'store failure', everyMs: 250, run: () => storeFailures.recover() },
     { name: 'hold expiry', everyMs: 1_000, run: () => expireHolds(database, holds, now()) },
     { name: 'grant expiry', everyMs: 30_000, run: () => expireGrants(database, now()) },
     { name: 'watched wallets', everyMs: 1_000, run: () => watchWallets(database, now(), false) },
@@ -164,8 +167,10 @@ function wire(
       log.error({ err: error }, 'a record transaction failed');
     },
   });
-  const holds = new HoldDesk(database, (environmentId) => clocks.now(environmentId));
+  const clockNow = (environmentId: number): number => clocks.now(environmentId);
+  const holds = new HoldDesk(database, clockNow);
   const policies: PolicyCache = new Map();
+  const journal = new StoreFailureJournal(config.dataDir);
   const logError = (error: unknown, requestId: string): void =>
     log.error({ err: error, request_id: requestId }, 'a request failed');
   return {
@@ -173,6 +178,7 @@ function wire(
     groupCommit,
     holds,
     leases: new Leases({ database, holds, record, policies, clocks, logError }),
+    storeFailures: new StoreFailureDesk({ database, record, holds, policies, journal, now: clockNow, logError }),
     record,
     prices,
     keys: new KeyVerifier(database, now),

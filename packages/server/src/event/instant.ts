@@ -93,6 +93,8 @@ let lastFormatted = { minute: Number.NaN, text: '' };
 
 /** Microseconds of an instant as PostgreSQL prints a timestamptz in UTC: `2026-11-21 10:00:00.123456+00`. */
 export function microsFromPostgres(text: string): number {
+  // Earlier than any event, but where a lifetime budget's window begins.
+  if (text === '1970-01-01 00:00:00+00') return 0;
   const micros = parseInstant(text.replace(/\+00$/, 'Z'));
   if (micros === undefined) throw new RangeError(`not a timestamptz in UTC: ${text}`);
   return micros;

@@ -145,7 +145,7 @@ function lacking(refusals: readonly Refusal[], customerId: number | null): Lease
 }
 
 /** A hold that was taken just now, as the database keeps it. */
-function heldRow(
+export function heldRow(
   body: HoldBody,
   { request, budgets }: Extract<PreparedHold, { readonly kind: 'ready' }>,
   { isFunded, at }: Extract<HoldOutcome, { readonly outcome: 'held' }>,
@@ -208,7 +208,7 @@ function unprepared(prepared: Exclude<PreparedHold, { readonly kind: 'ready' }>)
       {
         pointer: `/amounts/${measure}`,
         detail: 'is not known',
-        remedy: `send it, or set unknown_quantity of the budget ${key} to fallback or allow_and_flag`,
+        remedy: `send it, or set ${prepared.policy} of the budget ${key} to fallback or allow_and_flag`,
       },
     ],
     members: { scope: { kind: 'budget', key }, reason: 'unknown_quantity' },

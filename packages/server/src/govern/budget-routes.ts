@@ -220,11 +220,12 @@ async function answerOf(db: Queryable, environmentId: number, row: BudgetRow, no
   const { start, from } = windowAt(budget.spec.window, budget.spec.time_zone, now);
   const window = { start: formatInstant(start), from: formatInstant(from) };
   const counters = await presentCounters(db, environmentId, budget, window, COUNTERS_SHOWN);
-  const { fallback_quantity: fallback, ...spec } = budget.spec;
+  const { fallback_quantity: fallback, fallback_allowance: allowance, ...spec } = budget.spec;
   return {
     ...spec,
     limit: budget.limit,
     fallback_quantity: fallback === undefined ? null : toText(decimal(String(fallback))),
+    fallback_allowance: allowance === undefined ? null : toText(decimal(String(allowance))),
     created_at: instantText(row.created_at),
     counters: counters.map(({ member, committed, held, overage }) => ({
       member: memberOf(budget, member),

@@ -100,7 +100,7 @@ export type OverageRow = {
   member: string;
   window_start: string;
   amount: string;
-  cause: 'unheld' | 'above_hold' | 'late' | 'lowered_limit' | 'counted_back';
+  cause: 'unheld' | 'above_hold' | 'late' | 'lowered_limit' | 'counted_back' | 'store_failure';
   hold_id: string | null;
   occurred_at: string;
 };

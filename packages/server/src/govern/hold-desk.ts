@@ -69,6 +69,8 @@ export class HoldDesk {
   readonly #budgetKeys = new Map<number, string>();
   /** Customers, by id, with a wallet in a currency: a wallet stays, so it need not be looked for again. */
   readonly #prepaid = new Set<string>();
+  /** Customers, by id, whose last charged hold in a currency found no wallet. */
+  readonly #postpaid = new Set<string>();
   #waiting = 0;
 
   /** @param now an environment's clock, microseconds since 1970. */
@@ -85,6 +87,11 @@ export class HoldDesk {
   resolve(environmentId: number, resolution: Resolution): Promise<ResolveOutcome> {
     // And a resolution with those.
     return this.#enqueue(environmentId, resolution, undefined) as Promise<ResolveOutcome>;
+  }
+
+  /** Whether the customer was last seen without a wallet in the currency. */
+  isPostpaid(customerId: number, currency: string): boolean {
+    return this.#postpaid.has(`${customerId} ${currency}`);
   }
 
   #enqueue(
@@ -184,9 +191,13 @@ export class HoldDesk {
   #learnWallets(group: readonly Waiting[], answers: readonly Raw[]): void {
     group.forEach(({ request }, index) => {
       const answer = answers[index];
-      if (answer?.outcome !== 'held' || !answer.funded || !('customer' in request)) return;
-      if (this.#prepaid.size > CACHED_MAX) this.#prepaid.clear();
-      this.#prepaid.add(`${request.customer} ${request.currency}`);
+      if (answer?.outcome !== 'held' || !('customer' in request) || request.customer === null) return;
+      const wallet = `${request.customer} ${request.currency ?? ''}`;
+      const known = answer.funded ? this.#prepaid : this.#postpaid;
+      if (known.size > CACHED_MAX) known.clear();
+      if (answer.funded) this.#postpaid.delete(wallet);
+      // A hold without a charge looks for no wallet.
+      if (answer.funded || (request.charge !== null && Number(request.charge) > 0)) known.add(wallet);
     });
   }
 

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { formatInstant } from '../event/instant.ts';
 import type { CompiledBudget, Subject } from './compile-budget.ts';
 import { type Counter, counterOrder, countersFor } from './counters.ts';
-import { amountTexts, type HoldBody, type Measure } from './schemas.ts';
+import { amountTexts, type BudgetSpec, type HoldBody, isMeterMeasure, type Measure } from './schemas.ts';
 
 export type Amounts = Readonly<Partial<Record<Measure, string>>>;
 
@@ -27,6 +27,8 @@ export type HoldRequest = {
   readonly holder?: string;
 };
 
+type UnknownPolicy = 'unknown_quantity' | 'unknown_price' | 'unknown_length';
+
 export type PreparedHold =
   | {
       readonly kind: 'ready';
@@ -34,7 +36,12 @@ export type PreparedHold =
       readonly budgets: readonly CompiledBudget[];
       readonly flags: readonly string[];
     }
-  | { readonly kind: 'unknown_quantity'; readonly budget: CompiledBudget }
+  | {
+      readonly kind: 'unknown_quantity';
+      readonly budget: CompiledBudget;
+      /** Which of the budget's policies refused it. */
+      readonly policy: UnknownPolicy;
+    }
   | { readonly kind: 'too_many_budgets'; readonly count: number };
 
 /** Who asks and what for, as far as budgets select by it. */
@@ -81,12 +88,13 @@ export function prepareHold(
       counters.push({ ...counter, x: known });
       continue;
     }
-    const { unknown_quantity: policy, fallback_quantity: fallback } = budget.spec;
+    const { name, policy } = unknownPolicyOf(budget, amounts);
+    const { fallback_quantity: fallback } = budget.spec;
     if (policy === 'fallback' && fallback !== undefined) {
       flags.push(`fallback_quantity:${budget.key}`);
       counters.push({ ...counter, x: toText(decimal(String(fallback))) });
     } else if (policy === 'deny' && budget.isEnforced) {
-      return { kind: 'unknown_quantity', budget };
+      return { kind: 'unknown_quantity', budget, policy: name };
     } else {
       if (policy !== 'zero') flags.push(`unknown_quantity:${budget.key}`);
       counters.push({ ...counter, x: '0' });
@@ -126,6 +134,29 @@ export function quantityFor(
   const inCurrency = budget.measure === 'charge' ? currency : 'USD';
   return inCurrency === budget.currency ? amount : undefined;
 }
+
+/**
+ * The policy for a quantity that the hold lacks. Its length is unknown where it says no tokens; where it says them, or the money in
+ * another currency, only the price is.
+ */
+function unknownPolicyOf(
+  { spec, measure }: CompiledBudget,
+  amounts: Amounts,
+): { readonly name: UnknownPolicy; readonly policy: BudgetSpec['unknown_quantity'] } {
+  const isMoney = MONEY.has(measure);
+  const hasLength = amounts.tokens !== undefined || (isMoney && amounts[measure] !== undefined);
+  const name = isMeterMeasure(measure)
+    ? 'unknown_quantity'
+    : !hasLength
+      ? 'unknown_length'
+      : isMoney
+        ? 'unknown_price'
+        : 'unknown_quantity';
+  const policy = spec[name];
+  return policy === undefined ? { name: 'unknown_quantity', policy: spec.unknown_quantity } : { name, policy };
+}
+
+const MONEY: ReadonlySet<Measure> = new Set(['charge', 'provider_cost', 'physical_cost', 'credits']);
 
 export function dimensionsOf(body: HoldBody, subject: Subject): Record<string, unknown> {
   const { output, run_id, parent_run_id, tags } = body;

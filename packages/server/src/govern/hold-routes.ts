@@ -36,11 +36,13 @@ export function registerHoldRoutes(app: App, services: AppServices, boundHold: H
       problems: ['policy_refused', 'budget_exceeded', 'conflict', 'overloaded'],
     },
     async ({ environmentId, principal, body }) => {
-      const bound =
-        body.estimate === undefined
-          ? { body, lower: undefined }
-          : await boundHold(services, await services.record.currentCatalog(environmentId), body);
-      const admission = await admit(services, environmentId, principal.keyId, { ...bound, sent: body });
+      const admission = await services.storeFailures.admit(environmentId, principal.keyId, body, async () => {
+        const bound =
+          body.estimate === undefined
+            ? { body, lower: undefined }
+            : await boundHold(services, await services.record.currentCatalog(environmentId), body);
+        return admit(services, environmentId, principal.keyId, { ...bound, sent: body });
+      });
       return answerOf(admission.hold, admission);
     },
   );
@@ -161,6 +163,12 @@ function registerRelease(app: App, services: AppServices): void {
 }
 
 async function resolveHold(services: AppServices, environmentId: number, resolution: Resolution): Promise<HoldRow> {
+  return services.storeFailures.resolve(environmentId, resolution, () =>
+    resolveInStore(services, environmentId, resolution),
+  );
+}
+
+async function resolveInStore(services: AppServices, environmentId: number, resolution: Resolution): Promise<HoldRow> {
   const resolved = await services.holds.resolve(environmentId, resolution);
   switch (resolved.outcome) {
     case 'changed':
@@ -185,7 +193,8 @@ function noHold(id: string) {
 }
 
 async function readHold(services: AppServices, environmentId: number, id: string) {
-  const row = await findHold(services.database.pool, environmentId, id);
+  const remembered = services.storeFailures.find(environmentId, id);
+  const row = remembered ?? (await findHold(services.database.pool, environmentId, id));
   if (row === undefined) throw noHold(id);
   return answerOf(row);
 }

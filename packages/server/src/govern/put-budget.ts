@@ -79,9 +79,19 @@ function checkBudget(spec: BudgetSpec): void {
       { pointer: '/measure', detail: `${spec.unit} is no money`, remedy: 'leave measure out, or make unit a currency' },
     ]);
   }
-  if (spec.unknown_quantity === 'fallback' && spec.fallback_quantity === undefined) {
+  const unknown = [spec.unknown_quantity, spec.unknown_price, spec.unknown_length];
+  if (unknown.includes('fallback') && spec.fallback_quantity === undefined) {
     throw refuse('invalid_request', 'the body is not valid', [
       { pointer: '/fallback_quantity', detail: 'is missing', remedy: 'say what to count when the quantity is unknown' },
+    ]);
+  }
+  if (spec.on_store_failure === 'fallback' && spec.fallback_allowance === undefined) {
+    throw refuse('invalid_request', 'the body is not valid', [
+      {
+        pointer: '/fallback_allowance',
+        detail: 'is missing',
+        remedy: 'say how much may be held while the database cannot be reached',
+      },
     ]);
   }
 }

@@ -106,6 +106,8 @@ const share = z.string().refine((text) => {
   return value !== undefined && value.coefficient > 0n && Number(text) <= 10;
 }, 'a share of the limit above 0, such as "0.8"');
 
+const unknownPolicy = z.enum(['deny', 'fallback', 'allow_and_flag', 'zero']);
+
 export const budgetSpec = z.strictObject({
   key: catalogKey,
   name: z.string().max(256).optional(),
@@ -141,10 +143,23 @@ export const budgetSpec = z.strictObject({
     .enum(['deny', 'clamp'])
     .default('deny')
     .openapi({ description: 'clamp lowers the output bound of the request to what fits, where it has one' }),
-  unknown_quantity: z.enum(['deny', 'fallback', 'allow_and_flag', 'zero']).default('deny').openapi({
+  unknown_quantity: unknownPolicy.default('deny').openapi({
     description: 'What becomes of a hold that lacks the quantity this budget limits; zero: it takes none of it',
   }),
+  unknown_price: unknownPolicy.optional().openapi({
+    description: 'The same where money or credits lack though the hold says its tokens; unknown_quantity when left out',
+  }),
+  unknown_length: unknownPolicy.optional().openapi({
+    description: 'The same where the hold does not say its tokens either; unknown_quantity when left out',
+  }),
   fallback_quantity: positive.optional(),
+  on_store_failure: z.enum(['closed', 'open', 'fallback']).default('closed').openapi({
+    description:
+      'What becomes of a hold while the database cannot be reached. open: admitted and posted later; fallback: so, up to fallback_allowance; closed: 503. The strictest of the enforced budgets that apply decides',
+  }),
+  fallback_allowance: positive
+    .optional()
+    .openapi({ description: "Of the budget's unit, all members together, for each failure and process" }),
   count_from: z
     .enum(['creation', 'window_start'])
     .default('creation')
@@ -184,9 +199,9 @@ export const overageAnswer = z
     member: z.record(z.string(), z.string()),
     window_start: instantOutput,
     amount: decimalOutput,
-    cause: z.enum(['unheld', 'above_hold', 'late', 'lowered_limit', 'counted_back']).openapi({
+    cause: z.enum(['unheld', 'above_hold', 'late', 'lowered_limit', 'counted_back', 'store_failure']).openapi({
       description:
-        'An event without a hold, a settlement above its hold, one after the hold was gone, a limit that was lowered below what was spent, a new budget whose window had seen more',
+        'An event without a hold, a settlement above its hold, one after the hold was gone, a limit that was lowered below what was spent, a new budget whose window had seen more, a hold admitted while the database could not be reached',
     }),
     hold: z.string().nullable(),
     occurred_at: instantOutput,
@@ -197,6 +212,7 @@ export const budgetAnswer = budgetSpec
   .extend({
     limit: decimalOutput,
     fallback_quantity: decimalOutput.nullable(),
+    fallback_allowance: decimalOutput.nullable(),
     created_at: instantOutput,
     counters: z.array(counterAnswer).openapi({ description: 'Of the present window, the fullest first, at most 100' }),
   })

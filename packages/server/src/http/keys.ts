@@ -1,6 +1,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { microsFromPostgres } from '../event/instant.ts';
-import type { Database } from '../store/database.ts';
+import { LIMITS } from '../limits.ts';
+import { type Database, isConnectionLost, StoreSilent, withinMs } from '../store/database.ts';
 
 export const ROLES = ['admin', 'billing', 'read', 'ingest'] as const;
 export type Role = (typeof ROLES)[number];
@@ -104,11 +105,15 @@ type Row = {
   requests_per_minute: number | null;
 };
 
-/** Verifies keys against the database, remembering each for two seconds. */
+/** After a reading that failed or came too late, keys are believed for so long before the database is asked again. */
+const UNREAD_PAUSE_MS = 1_000;
+
+/** Verifies keys against the database, remembering each for two seconds; longer while the database does not answer. */
 export class KeyVerifier {
   readonly #database: Database;
   readonly #now: () => number;
   readonly #known = new Map<string, Known>();
+  #unreadAtMs = -Infinity;
 
   constructor(database: Database, now: () => number) {
     this.#database = database;
@@ -121,7 +126,7 @@ export class KeyVerifier {
     const nowMs = this.#now() / 1000;
     let known = this.#known.get(parts.id);
     if (known === undefined || nowMs - known.readAt > BELIEVED_MS) {
-      known = await this.#read(parts.id, nowMs);
+      known = await this.#readOrBelieve(parts.id, known, nowMs);
       if (known === undefined) {
         this.#known.delete(parts.id);
         return undefined;
@@ -131,6 +136,19 @@ export class KeyVerifier {
     }
     if (known.expiresAt !== null && known.expiresAt <= this.#now()) return undefined;
     return timingSafeEqual(known.secretHash, parts.secretHash) ? known.principal : undefined;
+  }
+
+  /** Where the database does not answer, what was read before is believed a while: budgets may admit without it. */
+  async #readOrBelieve(id: string, known: Known | undefined, nowMs: number): Promise<Known | undefined> {
+    if (known === undefined || nowMs - known.readAt > LIMITS.keyBelievedWithoutStoreMs) return this.#read(id, nowMs);
+    if (nowMs - this.#unreadAtMs < UNREAD_PAUSE_MS) return known;
+    try {
+      return await withinMs(LIMITS.storeAnswerMs, this.#read(id, nowMs));
+    } catch (error) {
+      if (!(error instanceof StoreSilent) && !isConnectionLost(error)) throw error;
+      this.#unreadAtMs = this.#now() / 1000;
+      return known;
+    }
   }
 
   forget(id: string): void {

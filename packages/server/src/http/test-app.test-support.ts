@@ -1,8 +1,10 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createTestDatabase } from '../../../../tests/support/test-database.ts';
 import { loadProviderPrices, type ProviderPrices } from '../provider-prices/index.ts';
-import { HoldDesk, Leases } from '../govern/index.ts';
-import type { PolicyCache } from '../policies/index.ts';
+import { HoldDesk, Leases, StoreFailureDesk, StoreFailureJournal } from '../govern/index.ts';
 import { GroupCommit } from '../record/group-commit.ts';
+import type { PolicyCache } from '../policies/index.ts';
 import { recordServices } from '../record/services.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { EnvironmentClocks } from '../store/environment-clock.ts';
@@ -111,6 +113,7 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
   const holds = new HoldDesk(database, (environmentId) => clocks.now(environmentId));
   const policies: PolicyCache = new Map();
   const logError = (error: unknown): unknown => errors.push(error);
+  const directory = join(tmpdir(), `ergon-test-journal-${process.pid}`);
   return {
     database,
     record,
@@ -123,6 +126,12 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
     }),
     holds,
     leases: new Leases({ database, holds, record, policies, clocks, logError }),
+    storeFailures: new StoreFailureDesk({
+      ...{ database, record, holds, policies },
+      journal: new StoreFailureJournal(directory),
+      now: (environmentId) => clocks.now(environmentId),
+      logError: (error) => errors.push(error),
+    }),
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),

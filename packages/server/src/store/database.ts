@@ -100,3 +100,21 @@ export function isConnectionLost(error: unknown): boolean {
 export function isTooSlow(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === '57014' || error.code === '55P03');
 }
+
+/** The database has not answered within the time a caller gives it; what it was asked may still happen. */
+export class StoreSilent extends Error {}
+
+/**
+ * @throws StoreSilent when `work` takes longer; it goes on.
+ */
+export async function withinMs<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new StoreSilent(`the database has not answered in ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
