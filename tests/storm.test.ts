@@ -9,4 +9,4 @@ test('everything at once on four customers and three processes: no deadlock, not
   } finally {
     await processes.stop();
   }
-});
+}, 180_000);
