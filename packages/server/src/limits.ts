@@ -114,6 +114,8 @@ export const LIMITS = {
   rememberedStepsMax: 20_000,
   /** How long a key that was verified is believed while the database does not answer: nothing is admitted beyond it. */
   keyBelievedWithoutStoreMs: 900_000,
+  /** Kinds of calls (customer, model, feature, windows of budgets) whose demand for leases a process remembers. */
+  leaseKeysMax: 50_000,
   /** Members of a customer's metadata. */
   metadataMembersMax: 50,
   /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */

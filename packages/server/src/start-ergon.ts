@@ -9,12 +9,13 @@ import type { AppServices } from './http/context.ts';
 import { forgetAnswers } from './http/idempotency.ts';
 import { KeyVerifier, RateLimiter } from './http/keys.ts';
 import { serverMetrics } from './http/metrics.ts';
-import { expireHolds, HoldDesk, StoreFailureDesk, StoreFailureJournal } from './govern/index.ts';
+import { expireHolds, HoldDesk, Leases, StoreFailureDesk, StoreFailureJournal } from './govern/index.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
 import { machineClock } from './machine-clock.ts';
 import { expireGrants, watchWallets } from './ledger/index.ts';
 import { adjustAllEnded, advanceDue, entitleDue } from './billing/index.ts';
+import type { PolicyCache } from './policies/index.ts';
 import { addressGuard, createOutbound } from './outbound/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { costSource } from './record/cost-source.ts';
@@ -23,7 +24,6 @@ import { GroupCommit } from './record/group-commit.ts';
 import { forgetFindings } from './quality/index.ts';
 import { rerateDue } from './rerate/index.ts';
 import { recordServices } from './record/services.ts';
-import type { PolicyCache } from './policies/index.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { EnvironmentClocks } from './store/environment-clock.ts';
 import { latestMigration, migrate } from './store/migrate.ts';
@@ -90,6 +90,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
       async stop() {
         if (server !== undefined) await close(server);
         await jobs.stop();
+        await services.leases.stop();
         await services.groupCommit.close();
         await services.storeFailures.close();
         await database.close();
@@ -177,6 +178,7 @@ function wire(
     groupCommit,
     holds,
     storeFailures: new StoreFailureDesk({ database, record, holds, policies, journal, now: clockNow, logError }),
+    leases: new Leases({ database, holds, record, policies, clocks, logError }),
     record,
     prices,
     keys: new KeyVerifier(database, now),

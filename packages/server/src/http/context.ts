@@ -4,7 +4,7 @@ import { refuse, ProblemError } from './problem.ts';
 import type { Outbound } from '../outbound/index.ts';
 import type { PolicyCache } from '../policies/index.ts';
 import type { Database } from '../store/database.ts';
-import type { HoldDesk, StoreFailureDesk } from '../govern/index.ts';
+import type { HoldDesk, Leases, StoreFailureDesk } from '../govern/index.ts';
 import type { EnvironmentClocks } from '../store/environment-clock.ts';
 import type { GroupCommit } from '../record/group-commit.ts';
 import type { ProviderPrices } from '../provider-prices/index.ts';
@@ -18,6 +18,8 @@ export type AppServices = {
   readonly holds: HoldDesk;
   /** Holds while the database cannot be reached. */
   readonly storeFailures: StoreFailureDesk;
+  /** Admission inside this process. */
+  readonly leases: Leases;
   readonly record: RecordServices;
   /** The provider price table, without any environment's own prices. */
   readonly prices: ProviderPrices;

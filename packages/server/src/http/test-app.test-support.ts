@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTestDatabase } from '../../../../tests/support/test-database.ts';
 import { loadProviderPrices, type ProviderPrices } from '../provider-prices/index.ts';
-import { HoldDesk, StoreFailureDesk, StoreFailureJournal } from '../govern/index.ts';
+import { HoldDesk, Leases, StoreFailureDesk, StoreFailureJournal } from '../govern/index.ts';
 import { GroupCommit } from '../record/group-commit.ts';
 import type { PolicyCache } from '../policies/index.ts';
 import { recordServices } from '../record/services.ts';
@@ -80,6 +80,7 @@ export async function startTestApp(): Promise<TestApp> {
       return created(answer).key;
     },
     async stop() {
+      await services.leases.stop();
       await services.groupCommit.close();
       await database.close();
       await testDatabase.drop();
@@ -112,6 +113,7 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
   const holds = new HoldDesk(database, (environmentId) => clocks.now(environmentId));
   const policies: PolicyCache = new Map();
   const directory = join(tmpdir(), `ergon-test-journal-${process.pid}`);
+  const logError = (error: unknown): unknown => errors.push(error);
   return {
     database,
     record,
@@ -129,6 +131,7 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
       now: (environmentId) => clocks.now(environmentId),
       logError: (error) => errors.push(error),
     }),
+    leases: new Leases({ database, holds, record, policies, clocks, logError }),
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),
@@ -139,6 +142,6 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
     lateDays: 35,
     version: '0.0.0-test',
     readiness: async () => ({ ready: true }),
-    logError: (error) => errors.push(error),
+    logError,
   };
 }

@@ -26,10 +26,10 @@ export type RecordServices = {
   readonly watch: CallWatch;
   /** Account that usage revenue is credited to, by environment and currency. */
   revenueAccount(environmentId: number, currency: Currency): Promise<number>;
+  /** As last read, where it was read at all. */
+  knownCatalog(environmentId: number): CatalogSnapshot | undefined;
   /** As last read: ingest checks its revision under the lock. */
   catalog(environmentId: number): Promise<CatalogSnapshot>;
-  /** As last read, without the database; undefined before the first reading. */
-  knownCatalog(environmentId: number): CatalogSnapshot | undefined;
   /** As of now, for answers that take no lock. */
   currentCatalog(environmentId: number): Promise<CatalogSnapshot>;
   rememberCatalog(snapshot: CatalogSnapshot): void;

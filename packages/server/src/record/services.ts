@@ -28,8 +28,8 @@ export function recordServices(database: Database, costOf: CostSource): RecordSe
     grantFacts: new Map(),
     costOf,
     watch: createCallWatch(),
-    catalog: async (environmentId) => snapshots.get(environmentId) ?? load(environmentId),
     knownCatalog: (environmentId) => snapshots.get(environmentId),
+    catalog: async (environmentId) => snapshots.get(environmentId) ?? load(environmentId),
     async currentCatalog(environmentId) {
       const known = snapshots.get(environmentId);
       const isCurrent = known !== undefined && known.revision === (await catalogRevision(database.pool, environmentId));
