@@ -29,7 +29,6 @@ export function recordServices(database: Database, costOf: CostSource): RecordSe
     costOf,
     watch: createCallWatch(),
     catalog: async (environmentId) => snapshots.get(environmentId) ?? load(environmentId),
-    knownCatalog: (environmentId) => snapshots.get(environmentId),
     async currentCatalog(environmentId) {
       const known = snapshots.get(environmentId);
       const isCurrent = known !== undefined && known.revision === (await catalogRevision(database.pool, environmentId));
