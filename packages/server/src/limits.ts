@@ -40,12 +40,6 @@ export const LIMITS = {
   runDepthMax: 32,
   /** Customers listed in the answer of one simulation; its totals are over all. */
   simulatedCustomersMax: 1_000,
-  /** Events a re-rating reads before it commits and lets ingest in again, but for the rest of a block: some 100 ms. */
-  rerateEventsTogether: 500,
-  /** Events of one customer that a dry run rates at once, because it can keep nothing in between. */
-  rerateDryRunEventsMax: 20_000,
-  /** Re-ratings of an environment that wait or run. */
-  reratesOpenMax: 100,
   /** Usage of one previewed rate card, and the single events in it. */
   previewedUsageMax: 1_000,
   previewedTransactionsMax: 10_000,
@@ -56,6 +50,12 @@ export const LIMITS = {
   simulationsAtOnce: 2,
   /** Longest time of one simulation: its snapshot keeps the database from tidying up behind it. */
   simulationMs: 600_000,
+  /** Events a re-rating reads before it commits and lets ingest in again, but for the rest of a block: some 100 ms. */
+  rerateEventsTogether: 500,
+  /** Events of one customer that a dry run rates at once, because it can keep nothing in between. */
+  rerateDryRunEventsMax: 20_000,
+  /** Re-ratings of an environment that wait or run. */
+  reratesOpenMax: 100,
   /** Runs of one answered tree, nearest the root first. */
   runTreeMax: 1_000,
   /** Body of any other request. */
@@ -108,6 +108,8 @@ export const LIMITS = {
   holdSecondsMax: 86_400,
   /** Holds and settlements that one statement takes together. */
   holdsTogetherMax: 200,
+  /** Kinds of calls (customer, model, feature, windows of budgets) whose demand for leases a process remembers. */
+  leaseKeysMax: 50_000,
   /** Members of a customer's metadata. */
   metadataMembersMax: 50,
   /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */

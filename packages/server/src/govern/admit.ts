@@ -19,6 +19,7 @@ import {
   withOutputBound,
 } from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
+import type { LeasesWanted } from './lease-store.ts';
 import { amountTexts, type HoldBody } from './schemas.ts';
 
 export type Admission = {
@@ -45,6 +46,7 @@ export type HoldBounder = (services: AppServices, catalog: CatalogSnapshot, body
 const CLAMPS_MAX = 4;
 /** Each turn is another publish that came between: with so many in one request's time somebody else had better wait. */
 const STALE_MAX = 20;
+const RECALLS_MAX = 2;
 
 /**
  * Sets a hold aside at every budget and wallet that applies, in one step, or refuses it.
@@ -55,22 +57,17 @@ export async function admit(
   services: AppServices,
   environmentId: number,
   keyId: string,
-  { body, lower, sent }: BoundHold & { readonly sent: HoldBody },
+  { sent, ...bound }: BoundHold & { readonly sent: HoldBody },
 ): Promise<Admission> {
+  const { body } = bound;
   const runs = await runPath(services.database.pool, environmentId, body.run_id, body.parent_run_id);
   const subject = subjectOf(body, keyId, runs);
   // Of what the client sent, so that a repeat is known whatever it was clamped to.
   const hash = bodyHash(sent);
-  const full: AskedHold = { body, amounts: amountsOf(body) };
-  const lowered = async (bound: number): Promise<AskedHold> =>
-    bound >= (body.output?.max_tokens ?? 0)
-      ? full
-      : lower === undefined
-        ? withOutputBound(body, full.amounts, bound)
-        : lower(bound);
-  let asked = full;
+  let asked: AskedHold = { body, amounts: amountsOf(body) };
   let policies: (Asked & { readonly revision: bigint }) | undefined;
   let staleLeft = STALE_MAX;
+  let recallsLeft = RECALLS_MAX;
   for (let clamps = 0; ; ) {
     const catalog = await services.record.catalog(environmentId);
     if (policies?.revision !== catalog.revision) {
@@ -80,7 +77,7 @@ export async function admit(
         throw found.refusal;
       }
       policies = { ...found, revision: catalog.revision };
-      asked = await lowered(policies.maxOutputTokens ?? Infinity);
+      asked = await lowered(bound, policies.maxOutputTokens ?? Infinity);
     }
     const customer = await customerOf(services, catalog, body.customer);
     const at = services.clocks.now(environmentId);
@@ -112,15 +109,35 @@ export async function admit(
           isClamped: asked.body !== body,
         };
       case 'refused': {
+        // Nobody is refused before what leases hold of these limits was asked back.
+        if (recallsLeft-- > 0 && (await services.leases.recall(environmentId, lacking(outcome.refusals, customer))))
+          continue;
         const fits = largestOutput(asked.body.output, outcome.refusals);
         const mayClamp = outcome.refusals.every((one) => budgetOf(prepared.budgets, one)?.spec.on_exceed === 'clamp');
         if (!mayClamp || fits === undefined || fits < 1 || clamps++ >= CLAMPS_MAX) {
           throw exceeded(outcome.refusals, prepared.budgets, body, fits);
         }
-        asked = await lowered(fits);
+        asked = await lowered(bound, fits);
       }
     }
   }
+}
+
+/** The hold with its output bounded so. */
+async function lowered({ body, lower }: BoundHold, bound: number): Promise<AskedHold> {
+  const amounts = amountsOf(body);
+  if (bound >= (body.output?.max_tokens ?? 0)) return { body, amounts };
+  return lower === undefined ? withOutputBound(body, amounts, bound) : lower(bound);
+}
+
+/** What leases would have to give for the hold to fit. */
+function lacking(refusals: readonly Refusal[], customerId: number | null): LeasesWanted {
+  return {
+    counters: refusals.flatMap(({ budget, member }) =>
+      budget === undefined || member === undefined ? [] : [{ b: budget, m: member }],
+    ),
+    customerId: refusals.some(({ kind }) => kind === 'wallet') ? customerId : null,
+  };
 }
 
 /** A hold that was taken just now, as the database keeps it. */

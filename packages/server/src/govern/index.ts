@@ -7,6 +7,7 @@ import { registerHoldRoutes } from './hold-routes.ts';
 export { expireHolds } from './expire-holds.ts';
 export type { AskedHold, BoundHold } from './admit.ts';
 export { HoldDesk } from './hold-desk.ts';
+export { Leases } from './leases.ts';
 export { type WouldAdmit, wouldAdmit } from './would-admit.ts';
 
 export type { HoldBody } from './schemas.ts';

@@ -17,10 +17,11 @@ import {
   meterSchema,
 } from '../../catalog/custom-meter.ts';
 import { VOID_TYPE } from '../../event/event.ts';
-import { ADJUSTING_TYPES, isAdjusting } from '../../record/adjusting-event.ts';
+import { isAdjusting, mayAdjust } from '../../record/adjusting-event.ts';
 import { secondsBetween } from '../../record/accumulate.ts';
 import { unpackLines } from '../../record/blocks.ts';
 import { matchBucket, matchPrice } from '../../record/match-price.ts';
+import { isChargedAtClose } from '../../record/recorded-bucket.ts';
 import { isBeyondMoney, orderKey, whyAbsorbed } from '../../record/rate-group.ts';
 import { valueHash } from '../../record/value-hash.ts';
 import { BucketFold } from './bucket-fold.ts';
@@ -44,9 +45,6 @@ type CustomerFold = { readonly customer: number; readonly period: string; readon
 type Place = { readonly fold: CustomerFold; readonly event: EventView; readonly dimensions: Dimensions };
 
 const TOKEN_CLASS_OF: ReadonlyMap<string, string> = new Map(TOKEN_METERS.map((meter) => [meter.key, meter.tokenClass]));
-
-/** Types of records that are no usage of their own. */
-const RECORD_TYPES = [VOID_TYPE, ADJUSTING_TYPES] as const;
 
 /** Thrown when a simulation would need more memory than it may have. */
 export class TooManyError extends Error {}
@@ -137,7 +135,7 @@ export class EventFold {
     const { c: customer, p: recorded } = head;
     if (customer === null || customer === 0) return false;
     if (recorded !== undefined && !recorded.startsWith(this.#prefix)) return false;
-    const isPlain = this.#isPlain && recorded !== undefined && !RECORD_TYPES.some((type) => body.includes(type));
+    const isPlain = this.#isPlain && recorded !== undefined && !body.includes(VOID_TYPE) && !mayAdjust(body);
     const event = isPlain ? PLAIN_EVENT : eventView(body, head.t ?? receivedAt, this.#isExact);
     if (event.type === VOID_TYPE || isAdjusting(event)) return false;
     // Usage that no card priced has no period of its own.
@@ -190,7 +188,7 @@ export class EventFold {
     }
     if (whyAbsorbed({ event }, price) !== undefined) return;
     const place = { fold, event, dimensions };
-    if (isOrdered(price, bucket)) {
+    if (isOrdered(price, bucket) && !isChargedAtClose(meter.aggregation)) {
       this.#addQuantity(place, price, bucket, toText(quantity));
       return;
     }
