@@ -2,7 +2,7 @@ import { captureEvent } from '../event/capture-event.ts';
 import { parseJsonExact } from '../event/canonical.ts';
 import { type CapturedEvent, VOID_TYPE } from '../event/event.ts';
 import { microsFromPostgres } from '../event/instant.ts';
-import { ADJUSTING_TYPES } from '../record/adjusting-event.ts';
+import { mayAdjust } from '../record/adjusting-event.ts';
 import { unpackLines } from '../record/blocks.ts';
 import { decodeRating } from '../record/encode-rating.ts';
 import type { EventRating } from '../record/types.ts';
@@ -88,7 +88,7 @@ function linesOf(row: BlockRow, differences: Differences | undefined): Lines | u
 /** Ratings begin with their customer: most events of other parts are passed over without being parsed. */
 function isWanted(partition: Partition, event: string, rating: string): boolean {
   const customer = /^\{"c":(\d+)/.exec(rating)?.[1] ?? '0';
-  const mayConcernRuns = ['"run_id"', `"${VOID_TYPE}"`, `"${ADJUSTING_TYPES}`].some((text) => event.includes(text));
+  const mayConcernRuns = event.includes('"run_id"') || event.includes(`"${VOID_TYPE}"`) || mayAdjust(event);
   return mayConcernRuns || hasCustomer(partition, Number(customer));
 }
 
