@@ -7,14 +7,16 @@ const RATING_TYPE = 'event.rating';
 /** An adjusting record that takes back what an earlier rating of an event charged. */
 const TAKE_BACK_TYPE = 'event.rating_taken_back';
 
-/** How the types of both begin, to find them in an event's text. */
-export const ADJUSTING_TYPES = RATING_TYPE;
-
 type Origin = Pick<CapturedEvent, 'type' | 'source'>;
 
 /** Whether the event is a record that adjusts the charge of another: it has lines, and no usage of its own. */
 export function isAdjusting({ type, source }: Origin): boolean {
   return source === OWN_SOURCE && (type === RATING_TYPE || type === TAKE_BACK_TYPE);
+}
+
+/** Whether the text of an event may be that of an adjusting record: the types of both begin alike. */
+export function mayAdjust(text: string): boolean {
+  return text.includes(RATING_TYPE);
 }
 
 export function isTakeBack({ type, source }: Origin): boolean {
