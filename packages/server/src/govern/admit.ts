@@ -57,20 +57,14 @@ export async function admit(
   services: AppServices,
   environmentId: number,
   keyId: string,
-  { body, lower, sent }: BoundHold & { readonly sent: HoldBody },
+  { sent, ...bound }: BoundHold & { readonly sent: HoldBody },
 ): Promise<Admission> {
+  const { body } = bound;
   const runs = await runPath(services.database.pool, environmentId, body.run_id, body.parent_run_id);
   const subject = subjectOf(body, keyId, runs);
   // Of what the client sent, so that a repeat is known whatever it was clamped to.
   const hash = bodyHash(sent);
-  const full: AskedHold = { body, amounts: amountsOf(body) };
-  const lowered = async (bound: number): Promise<AskedHold> =>
-    bound >= (body.output?.max_tokens ?? 0)
-      ? full
-      : lower === undefined
-        ? withOutputBound(body, full.amounts, bound)
-        : lower(bound);
-  let asked = full;
+  let asked: AskedHold = { body, amounts: amountsOf(body) };
   let policies: (Asked & { readonly revision: bigint }) | undefined;
   let staleLeft = STALE_MAX;
   let recallsLeft = RECALLS_MAX;
@@ -83,7 +77,7 @@ export async function admit(
         throw found.refusal;
       }
       policies = { ...found, revision: catalog.revision };
-      asked = await lowered(policies.maxOutputTokens ?? Infinity);
+      asked = await lowered(bound, policies.maxOutputTokens ?? Infinity);
     }
     const customer = await customerOf(services, catalog, body.customer);
     const at = services.clocks.now(environmentId);
@@ -120,7 +114,7 @@ export async function admit(
         if (!mayClamp || fits === undefined || fits < 1 || clamps++ >= CLAMPS_MAX) {
           throw exceeded(outcome.refusals, prepared.budgets, body, fits);
         }
-        asked = await lowered(fits);
+        asked = await lowered(bound, fits);
       }
     }
   }
@@ -131,6 +125,13 @@ function otherBody(id: string): ProblemError {
     code: 'conflict',
     detail: `the hold ${id} stands for another body; holds are named once`,
   });
+}
+
+/** The hold with its output bounded so. */
+async function lowered({ body, lower }: BoundHold, bound: number): Promise<AskedHold> {
+  const amounts = amountsOf(body);
+  if (bound >= (body.output?.max_tokens ?? 0)) return { body, amounts };
+  return lower === undefined ? withOutputBound(body, amounts, bound) : lower(bound);
 }
 
 /** What leases would have to give for the hold to fit. */

@@ -1,6 +1,7 @@
 import { add, compare, type Decimal, decimal, negate, subtract, toText, ZERO } from '@ergon/exact';
 import { formatInstant } from '../event/instant.ts';
 import type { Queryable } from '../store/database.ts';
+import { windowAt } from './budget-window.ts';
 import type { CompiledBudget, Subject } from './compile-budget.ts';
 import { type Counter, counterOrder, countersFor } from './counters.ts';
 import type { Measure } from './schemas.ts';
@@ -16,6 +17,8 @@ export type Spending = {
   readonly at: number;
   /** A void gives back. */
   readonly sign: 1 | -1;
+  /** Of a void: when its event happened and was received. A budget that counted it back gives it back where it stands. */
+  readonly voided: { readonly occurredAt: number; readonly receivedAt: number } | undefined;
   readonly hold: TakenHold | undefined;
   readonly source: string;
   readonly eventId: string;
@@ -109,12 +112,22 @@ function entriesOf(
   }
   const counted = new Set(hold?.counters.map((one) => one.b));
   for (const { budget, counter } of countersFor(budgets, spending.subject, spending.at)) {
-    if (counted.has(budget.id) || spending.at < budget.countsFrom) continue;
-    const spent = amountFor(budget, spending);
-    if (spent === undefined || compare(spent, ZERO) === 0) continue;
-    parts.push({ counter, x: sign === 1 ? spent : negate(spent), back: ZERO, cause: 'unheld' });
+    if (counted.has(budget.id)) continue;
+    const own = spending.at < budget.countsFrom ? countedBack(budget, spending) : counter;
+    const spent = own === undefined ? undefined : amountFor(budget, spending);
+    if (own === undefined || spent === undefined || compare(spent, ZERO) === 0) continue;
+    parts.push({ counter: own, x: sign === 1 ? spent : negate(spent), back: ZERO, cause: 'unheld' });
   }
   return parts;
+}
+
+/** Where a budget that began with what its window had seen has counted an event, which is voided now. */
+function countedBack(budget: CompiledBudget, { subject, voided }: Spending): Counter | undefined {
+  const { spec, countsFrom } = budget;
+  if (spec.count_from !== 'window_start' || voided === undefined || voided.receivedAt >= countsFrom) return undefined;
+  const { from } = windowAt(spec.window, spec.time_zone, countsFrom);
+  if (voided.occurredAt < from || voided.occurredAt >= countsFrom) return undefined;
+  return countersFor([budget], subject, voided.occurredAt)[0]?.counter;
 }
 
 /** What the event spent in the budget's measure; undefined where that is not known, or is in another currency. */

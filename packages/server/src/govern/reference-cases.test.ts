@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestApp, type TestApp } from '../http/test-app.test-support.ts';
 import { expireHolds } from './expire-holds.ts';
+import { openWorld } from './reference-world.test-support.ts';
 
 /**
  * The cases of shared/reference: charge-model-cases.md H (holds of peers) and the failures of budget-enforcement.md, by the letter
@@ -13,29 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.stop());
 
-let worlds = 0;
-async function world(grants: readonly object[] = []) {
-  worlds += 1;
-  const key = await app.environment(`case-${worlds}`);
-  const call = (method: string, path: string, body?: unknown) =>
-    app.call(method, path, { key, ...(body !== undefined && { body }) });
-  for (const grant of grants) {
-    await call('POST', '/v1/customers/acme/wallets/main/grants', { currency: 'USD', kind: 'paid', ...grant });
-  }
-  const hold = (id: string, amount: string, more: object = {}) =>
-    call('POST', '/v1/holds', { id, customer: 'acme', amount, currency: 'USD', ...more });
-  const budget = async (spec: object) => {
-    const made = await call('POST', '/v1/budgets', { key: 'cap', unit: 'USD', window: 'month', ...spec });
-    expect(made.status).toBe(200);
-  };
-  const counter = async (name = 'cap') => (await call('GET', `/v1/budgets/${name}`)).body.counters[0];
-  const available = async () => (await call('GET', '/v1/customers/acme/wallets/main')).body.available;
-  const event = (id: string, data: object) =>
-    call('POST', '/v1/events', { id, type: 'llm.call', subject: 'acme', data: { model: 'm', ...data } });
-  const price = (charge_model: object) =>
-    call('PUT', '/v1/rate_cards/default', { currency: 'USD', prices: [{ meter: 'output_tokens', charge_model }] });
-  return { call, hold, budget, counter, available, event, price };
-}
+const world = (grants: readonly object[] = []) => openWorld(app, grants);
 
 describe('charge-model-cases.md, H', () => {
   const hourlyAndMonthly = [
@@ -151,18 +130,18 @@ describe('budget-enforcement.md', () => {
   });
 
   test('f, estimated by the cheaper tier: the limit is passed, and the overage says by how much and why', async () => {
-    const { hold, budget, counter, event, price } = await world();
+    const { call, hold, budget, counter, event, price } = await world();
     await price({ type: 'per_unit', unit_amount: '0.0015' });
     await budget({ limit: '0.45' });
     for (const id of ['h1', 'h2', 'h3', 'h4']) expect((await hold(id, '0.1')).status).toBe(201);
     for (const id of ['h1', 'h2', 'h3', 'h4']) await event(`e-${id}`, { tokens: { output: 100 }, hold_id: id });
     expect(await counter()).toMatchObject({ committed: '0.6', available: '-0.15' });
-    const overage = await app.database.pool.query(
-      'select sum(o.amount)::text as sum, array_agg(distinct o.cause) as causes from budget_overage o join environment e on e.id = o.environment_id where e.key = $1',
-      [`case-${worlds}`],
-    );
-    expect(Number(overage.rows[0].sum)).toBe(0.15);
-    expect(overage.rows[0].causes).toEqual(['above_hold']);
+    const { data } = (await call('GET', '/v1/budgets/cap/overages')).body;
+    expect(data.map(({ amount, cause }: { amount: string; cause: string }) => [amount, cause])).toEqual([
+      ['0.05', 'above_hold'],
+      ['0.05', 'above_hold'],
+      ['0.05', 'above_hold'],
+    ]);
   });
 
   test('g, litellm PR 38647: a bound that pins the whole budget is refused with the bound that fits, and zero committed', async () => {
