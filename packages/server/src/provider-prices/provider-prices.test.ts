@@ -249,7 +249,7 @@ describe('overrides', () => {
   );
 });
 
-describe("the provider's own figure", () => {
+describe("the provider's own figure (litellm#37924: a reported zero was taken as real)", () => {
   const usage = record({
     provider: 'xai',
     model: 'grok-3-mini',
