@@ -66,7 +66,7 @@ function spendingOf(context: BlockContext, one: Attributed, { rated, hold, runs,
     amounts: { ...amountsOf(context, one, charge), ...meteredBy(meters, counted) },
     at: isBackfill ? event.occurredAt : received,
     sign,
-    voided:
+    takenBack:
       reverses === undefined ? undefined : { occurredAt: event.occurredAt, receivedAt: reverses.stored.receivedAt },
     hold,
     source: event.source,
@@ -95,6 +95,7 @@ function adjustedSpending(
     amounts: { charge: takesBack === undefined ? charge : negate(charge) },
     at: isBackfill ? event.occurredAt : received,
     sign: takesBack === undefined ? 1 : -1,
+    takenBack: takesBack && { occurredAt: event.occurredAt, receivedAt: received },
     hold: undefined,
     source: target.event.source,
     eventId: target.event.id,
