@@ -48,6 +48,8 @@ const FACES: Readonly<Record<string, readonly string[]>> = {
   // The snapshot loads them, the record counts by them.
   deployments: ['deployments', 'load-deployments', 'measure-work'],
   ledger: ['burn'],
+  // A hold may bring the body of an estimate.
+  estimate: ['schemas'],
   // The record's own shapes are read back by report, and recomputed by audit.
   record: [
     ...['group-commit', 'record-services', 'services', 'types'],

@@ -28,12 +28,18 @@ export type ErgonProcesses = {
   readonly services: readonly ServiceProcess[];
   /** A connection of the test's own to the same database. */
   readonly sql: pg.Client;
+  /** Another connection to it, which the caller ends. */
+  connect(): Promise<pg.Client>;
   /** @param clockAt stops the environment's clock there. */
   environment(clockAt?: string): Promise<TestEnvironment>;
   /** One process more, which the caller stops. */
   start(): Promise<ServiceProcess>;
-  /** How often PostgreSQL broke a circle of locks. */
+  /** How often PostgreSQL broke a circle of locks, as far as its connections have told: the last of it when they end. */
   deadlocks(): Promise<number>;
+  /** What PostgreSQL's log says of them, where the test may read it. */
+  deadlockReport(): Promise<string>;
+  /** The processes alone; then what they counted is all told. */
+  stopServices(): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -45,13 +51,18 @@ export async function startErgonProcesses(count: number): Promise<ErgonProcesses
   const start = (): Promise<ServiceProcess> =>
     startService({ dataDir: join(directory, String(started++)), databaseUrl, logLevel: 'error' });
   const services = await Promise.all(Array.from({ length: count }, start));
-  const sql = new pg.Client(database.connection);
-  await sql.connect();
+  const connect = async (): Promise<pg.Client> => {
+    const client = new pg.Client(database.connection);
+    await client.connect();
+    return client;
+  };
+  const sql = await connect();
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 1_024 });
   let environments = 0;
   return {
     services,
     sql,
+    connect,
     start,
     async environment(clockAt) {
       const name = `processes-${environments++}`;
@@ -73,11 +84,14 @@ export async function startErgonProcesses(count: number): Promise<ErgonProcesses
       };
     },
     async deadlocks() {
-      // What a connection counted is told when it has been idle for a moment.
       const { rows } = await sql.query<{ deadlocks: string }>(
         'select deadlocks::text from pg_stat_database where datname = current_database()',
       );
       return Number(rows[0]?.deadlocks);
+    },
+    deadlockReport: () => deadlockReport(sql),
+    async stopServices() {
+      await Promise.all(services.map((service) => service.stop()));
     },
     async stop() {
       agent.destroy();
@@ -87,6 +101,19 @@ export async function startErgonProcesses(count: number): Promise<ErgonProcesses
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Our own server keeps its log beside its data. */
+async function deadlockReport(sql: pg.Client): Promise<string> {
+  const found = await sql
+    .query<{ log: string }>(`select pg_read_file(current_setting('data_directory') || '/../postgres.log') as log`)
+    .catch(() => undefined);
+  const lines = found?.rows[0]?.log.split('\n') ?? [];
+  return lines.filter((_, at) => lines.slice(Math.max(0, at - 12), at + 1).some(isDeadlock)).join('\n');
+}
+
+function isDeadlock(line: string): boolean {
+  return line.includes('deadlock detected');
 }
 
 type Sent = { readonly method: string; readonly url: string; readonly body: unknown };

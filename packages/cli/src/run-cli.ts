@@ -11,6 +11,7 @@ import { addHoldCommands } from './commands/holds.ts';
 import { addKeyCommands } from './commands/keys.ts';
 import { addDataQualityCommand } from './commands/data-quality.ts';
 import { addPriceCommands } from './commands/prices.ts';
+import { addRerateCommand } from './commands/rerate.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServerCommands } from './commands/server.ts';
 import { addPlanCommands } from './commands/plans.ts';
@@ -75,6 +76,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCo
   addImportCommand(program, context);
   addUsageCommand(program, context);
   addUnratedCommand(program, context);
+  addRerateCommand(program, context);
   addDataQualityCommand(program, context);
   addEventCommands(program, context);
   addRunCommand(program, context);

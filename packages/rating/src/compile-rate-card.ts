@@ -70,6 +70,7 @@ function compilePrice(spec: PriceSpec, index: number, errors: SpecError[]): Entr
     retries: spec.retries ?? 'bill',
     pay: spec.charge_model.type === 'flat' ? (spec.charge_model.pay ?? 'in_arrears') : 'in_arrears',
     bucket: model.bucket,
+    bucketOf: model.bucketOf,
     close: (period) => closePeriod(model, period),
   };
   return { index, price, match, isFirst: spec.takes_precedence === true };

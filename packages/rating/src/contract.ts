@@ -109,6 +109,8 @@ export interface CompiledPrice {
    * key is the same object for as long as anyone holds it, so it may be the key of a map.
    */
   bucket(dimensions: Dimensions): Bucket | undefined;
+  /** The bucket of a key that {@link bucket} once gave; `undefined` for any other text. */
+  bucketOf(key: string): Bucket | undefined;
   /**
    * What falls due only when the period closes: fixed amounts due without usage, true-ups of commitments, minimum spend.
    * Charge it once a period; no lines and zero for a price that has none of them. A price paid `in_advance` owes its fixed

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchOptions } from './ingest-bench.ts';
+import { type LeasedResult, leasedBench } from './leased-bench.ts';
 import { HttpConnection } from './support/http-client.ts';
+import { processMicros, serverMicros } from './support/process-stats.ts';
 import { say, whole } from './support/report.ts';
 import { type Rig, startRig } from './support/rig.ts';
 import { customerName } from './support/workload.ts';
@@ -17,6 +19,11 @@ export type HoldsResult = {
   readonly targetP50Ms: number;
   /** One wallet, as many pairs as it takes. */
   readonly hotPairsPerSecond: number;
+  /** Processor time of one hold and its settlement at the hot wallet, microseconds. */
+  readonly serviceMicrosAPair: number;
+  readonly postgresMicrosAPair: number;
+  /** Admitted inside a process. */
+  readonly leased: LeasedResult;
   readonly differences: readonly string[];
 };
 
@@ -42,12 +49,16 @@ export async function holdsBench(options: BenchOptions, fdatasyncMs: number): Pr
     });
     const one = () => customerName(0);
     await load(rig, { seconds: 1, connections: HOT_CONNECTIONS, pace: undefined, customer: one });
+    const used = (): [number, number] => [processMicros(rig.services[0]?.pid ?? 0), serverMicros(rig.postmaster)];
+    const before = used();
     const hot = await load(rig, {
       seconds: options.seconds,
       connections: HOT_CONNECTIONS,
       pace: undefined,
       customer: one,
     });
+    const after = used();
+    const leased = await leasedBench(rig, options.seconds);
     const result: HoldsResult = {
       pairsPerSecond: paced.pairs / paced.seconds,
       holdP50Ms: quantile(paced.holds, 0.5),
@@ -56,6 +67,9 @@ export async function holdsBench(options: BenchOptions, fdatasyncMs: number): Pr
       settleP99Ms: quantile(paced.settlements, 0.99),
       targetP50Ms: 2 * fdatasyncMs + 1,
       hotPairsPerSecond: hot.pairs / hot.seconds,
+      serviceMicrosAPair: (after[0] - before[0]) / hot.pairs,
+      postgresMicrosAPair: (after[1] - before[1]) / hot.pairs,
+      leased,
       differences: await differences(rig),
     };
     conclude(result);
@@ -70,7 +84,13 @@ function conclude(result: HoldsResult): void {
   say(
     `holds at ${whole(result.pairsPerSecond)} pairs/s over a wallet and two budgets: hold p50 ${ms(result.holdP50Ms)} (held to 2 f + 1 = ${ms(result.targetP50Ms)}), p99 ${ms(result.holdP99Ms)}; settlement p50 ${ms(result.settleP50Ms)}, p99 ${ms(result.settleP99Ms)}`,
   );
-  say(`one wallet, ${HOT_CONNECTIONS} connections: ${whole(result.hotPairsPerSecond)} pairs/s`);
+  say(
+    `one wallet, ${HOT_CONNECTIONS} connections: ${whole(result.hotPairsPerSecond)} pairs/s; processor time a pair: service ${whole(result.serviceMicrosAPair)} us, PostgreSQL ${whole(result.postgresMicrosAPair)} us`,
+  );
+  const { leased } = result;
+  say(
+    `leased, inside a process: hold and settlement p50 ${leased.p50Micros.toFixed(1)} us (held to 20), p99 ${leased.p99Micros.toFixed(1)} us; ${whole(leased.pairs)} pairs recorded, ${whole(leased.unleased)} times no lease had room`,
+  );
 }
 
 function manyCustomers(): string {

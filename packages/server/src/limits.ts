@@ -108,6 +108,8 @@ export const LIMITS = {
   holdSecondsMax: 86_400,
   /** Holds and settlements that one statement takes together. */
   holdsTogetherMax: 200,
+  /** Kinds of calls (customer, model, feature, windows of budgets) whose demand for leases a process remembers. */
+  leaseKeysMax: 50_000,
   /** Members of a customer's metadata. */
   metadataMembersMax: 50,
   /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */

@@ -9,12 +9,13 @@ import type { AppServices } from './http/context.ts';
 import { forgetAnswers } from './http/idempotency.ts';
 import { KeyVerifier, RateLimiter } from './http/keys.ts';
 import { serverMetrics } from './http/metrics.ts';
-import { expireHolds, HoldDesk } from './govern/index.ts';
+import { expireHolds, HoldDesk, Leases } from './govern/index.ts';
 import { maintainGenerations } from './identity/index.ts';
 import { type Job, startJobs } from './jobs.ts';
 import { machineClock } from './machine-clock.ts';
 import { expireGrants, watchWallets } from './ledger/index.ts';
 import { adjustAllEnded, advanceDue, entitleDue } from './billing/index.ts';
+import type { PolicyCache } from './policies/index.ts';
 import { addressGuard, createOutbound } from './outbound/index.ts';
 import { loadProviderPrices, type ProviderPrices } from './provider-prices/index.ts';
 import { costSource } from './record/cost-source.ts';
@@ -88,6 +89,7 @@ export async function startErgon(config: ErgonConfig, options: StartOptions = {}
       async stop() {
         if (server !== undefined) await close(server);
         await jobs.stop();
+        await services.leases.stop();
         await services.groupCommit.close();
         await database.close();
         await postgres.stop();
@@ -162,23 +164,28 @@ function wire(
       log.error({ err: error }, 'a record transaction failed');
     },
   });
+  const holds = new HoldDesk(database, (environmentId) => clocks.now(environmentId));
+  const policies: PolicyCache = new Map();
+  const logError = (error: unknown, requestId: string): void =>
+    log.error({ err: error, request_id: requestId }, 'a request failed');
   return {
     database,
     groupCommit,
-    holds: new HoldDesk(database, (environmentId) => clocks.now(environmentId)),
+    holds,
+    leases: new Leases({ database, holds, record, policies, clocks, logError }),
     record,
     prices,
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics,
     outbound: createOutbound(addressGuard(config.webhookPrivateHosts)),
-    policies: new Map(),
+    policies,
     now,
     clocks,
     lateDays: config.lateDays,
     version: VERSION,
     readiness: () => readiness(database),
-    logError: (error, requestId) => log.error({ err: error, request_id: requestId }, 'a request failed'),
+    logError,
   };
 }
 

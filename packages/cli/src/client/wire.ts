@@ -56,6 +56,14 @@ export type EventExplanation = {
   readonly lines: readonly RatedLine[];
   readonly provider_cost?: { readonly amount: string; readonly currency: string; readonly source?: string } | null;
   readonly unrated?: readonly { readonly meter: string; readonly quantity: string; readonly reason: string }[];
+  readonly adjustments?: readonly {
+    readonly kind: 'rating' | 'take_back';
+    readonly rerate: string | null;
+    readonly posted_at: string;
+    readonly amount: string;
+    readonly currency: string | null;
+    readonly lines: readonly RatedLine[];
+  }[];
   readonly flags?: readonly (string | { readonly code: string; readonly detail?: string })[];
   readonly voided_by?: Readonly<Record<string, unknown>> | null;
 };
@@ -192,6 +200,8 @@ export type RateCard = {
   readonly currency: string;
   readonly effective_from?: string;
   readonly prices: readonly Readonly<Record<string, unknown>>[];
+  /** The re-rating that publishing it has begun. */
+  readonly rerate?: string;
 };
 
 export type Key = {

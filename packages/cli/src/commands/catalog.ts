@@ -43,7 +43,9 @@ Example:
   {"currency": "USD", "prices": [
     {"meter": "input_tokens", "match": {"model": "gpt-5*"}, "charge_model": {"type": "per_unit", "unit_amount": "0.00000025"}},
     {"meter": "output_tokens", "match": {"model": "gpt-5*"}, "charge_model": {"type": "per_unit", "unit_amount": "0.000002"}}]}
-  END`;
+  END
+
+A correction of the past: with "effective_from" in the past and "rerate": true, usage since then is re-rated.`;
 
 async function listCustomers(context: CommandContext, flags: ListFlags): Promise<void> {
   await context.withApi(async (api, isJson) => {
@@ -117,6 +119,8 @@ async function putRateCard(context: CommandContext, key: string, file: string | 
     else {
       const from = published.effective_from === undefined ? '' : `, effective from ${published.effective_from}`;
       context.io.writeOut(`Published rate card ${key} version ${published.version ?? '1'}${from}.\n`);
+      if (published.rerate !== undefined)
+        context.io.writeOut(`Re-rating ${published.rerate} has begun: ergon rerate --list\n`);
     }
   });
 }

@@ -28,6 +28,12 @@ export function printExplanation(io: CliIo, found: EventExplanation): void {
   if (found.lines.length === 0) io.writeOut('  nothing was charged\n');
   for (const line of found.lines) io.writeOut(`${lineText(line)}\n`);
   if (found.lines.length > 0) io.writeOut(`  ${style.bold(`total ${totals(found.lines)}`)}\n`);
+  for (const { kind, rerate, posted_at, lines } of found.adjustments ?? []) {
+    const by = rerate === null ? 'by a void' : `by re-rating ${rerate}`;
+    section(`${kind === 'rating' ? 'Rated anew' : 'Taken back'} ${by}, ${posted_at}`);
+    for (const line of lines) io.writeOut(`${lineText(line)}\n`);
+    io.writeOut(lines.length === 0 ? '  nothing was charged\n' : `  ${style.bold(`total ${totals(lines)}`)}\n`);
+  }
   const unrated = found.unrated ?? [];
   if (unrated.length > 0) {
     section('Without a price');

@@ -5,7 +5,7 @@ import { seedCard, seedCustomers, seedEnvironment, seedGrant, seedKey } from '..
 import { type Database, openDatabase } from '../store/database.ts';
 import { auditEnvironment, type AuditReport } from './audit-environment.ts';
 
-const AGGREGATIONS = ['count', 'sum', 'max', 'min', 'avg', 'unique', 'latest', 'weighted_sum'] as const;
+const AGGREGATIONS = ['count', 'sum', 'max', 'min', 'avg', 'unique', 'latest', 'weighted_sum', 'percentile'] as const;
 const CUSTOMERS = ['acme', 'zenith', 'Ünïcode & co'];
 
 const perUnit = (meter: string, amount: string) => ({
@@ -143,6 +143,7 @@ async function loaded(name: string, count = 150): Promise<{ id: number; key: str
       event_types: ['job'],
       aggregation,
       ...(aggregation !== 'count' && { value }),
+      ...(aggregation === 'percentile' && { percentile: '0.9' }),
       group_by: ['data.properties.region'],
     };
     const answer = await request(key, 'PUT', `/v1/meters/m_${aggregation}`, spec);

@@ -1,6 +1,6 @@
 import { add, type Decimal, decimal, equals, isZero, toText, ZERO } from '@ergon/exact';
 import { type StoredAccumulator, writeAccumulator } from '../record/accumulate.ts';
-import { changeOfCharge, LINEAR } from '../record/recorded-bucket.ts';
+import { changeOfCharge, isChargedAtClose, LINEAR } from '../record/recorded-bucket.ts';
 import type { Queryable } from '../store/database.ts';
 import { cursorRows } from './cursor-rows.ts';
 import type { Differences } from './differences.ts';
@@ -89,7 +89,8 @@ function checkPrice(
   differences: Differences,
 ): void {
   if (sums?.priced === undefined || sums.priced.price.timing === 'per_event') return;
-  const price = changeOfCharge(sums.priced.price, sums.priced.cell, ZERO, decimal(found.q));
+  const { price: rated, cell } = sums.priced;
+  const price = isChargedAtClose(sums.aggregation) ? ZERO : changeOfCharge(rated, cell, ZERO, decimal(found.q));
   if (!equals(price, decimal(found.a)))
     differences.add('R(quantity)', key, `R(${found.q}) = ${toText(price)}`, found.a);
 }

@@ -12,6 +12,7 @@ import { feesOwed } from './fees-owed.ts';
 import { insertLines, type NewLine, statedAbout, statedUsage } from './line-store.ts';
 import type { Owed, PeriodSpan } from './owed.ts';
 import { listPeriods, type PeriodRecord } from './period-store.ts';
+import { periodPercentiles } from './percentiles.ts';
 import type { Subscription } from './subscription-store.ts';
 import { fixedInAdvance, type PeriodTotals, usageOwed } from './usage-owed.ts';
 
@@ -76,7 +77,8 @@ async function unstated(
     return difference([...fees, ...fixedInAdvance(subscription, customer, catalog, span)], stated);
   }
   const held = totals.get(period.period) ?? [];
-  const owed = [...fees, ...usageOwed(subscription, customer, catalog, span, held)];
+  const percentiles = await periodPercentiles(context, period, held);
+  const owed = [...fees, ...usageOwed(subscription, customer, catalog, span, held, percentiles)];
   return difference([...owed, ...couponsOwed(subscription, period.number, owed)], stated);
 }
 

@@ -1,4 +1,4 @@
-import { add, type Decimal, decimal, isZero, toText, ZERO } from '@ergon/exact';
+import { add, type Decimal, decimal, isZero, larger, toText, ZERO } from '@ergon/exact';
 import type { BucketUsage, Charge, CompiledPrice } from '@ergon/rating';
 import { localMinute } from '../catalog/billing-month.ts';
 import { applyTerms, termChanges, type TermsOf } from '../catalog/billing-terms.ts';
@@ -6,6 +6,7 @@ import type { CardVersion, CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { StoredTotals } from '../record/account-store.ts';
 import { daysServed } from './fees-owed.ts';
 import type { Owed, PeriodSpan } from './owed.ts';
+import { NO_PERCENTILES, percentileKey, type Percentiles, type PercentileValue } from './percentile-value.ts';
 import type { Subscription } from './subscription-store.ts';
 
 /** The running totals of one card version in one period. */
@@ -26,6 +27,7 @@ export function usageOwed(
   catalog: CatalogSnapshot,
   period: PeriodSpan,
   totals: readonly PeriodTotals[],
+  percentiles: Percentiles = NO_PERCENTILES,
 ): readonly Owed[] {
   const { segments, whole } = segmentsOf(subscription, customer, catalog, period);
   const versions = new Map([...catalog.cards.values()].flat().map((version) => [version.id, version]));
@@ -38,7 +40,7 @@ export function usageOwed(
     .sort((a, b) => a.version.id - b.version.id)
     .flatMap((segment) => {
       const held = totals.find((one) => one.cardVersionId === segment.version.id)?.totals ?? {};
-      return segmentOwed(segment, whole, held);
+      return segmentOwed(segment, whole, held, percentiles);
     });
 }
 
@@ -85,7 +87,7 @@ function segmentsOf(
   return { segments, whole };
 }
 
-function segmentOwed(segment: Segment, whole: bigint, totals: StoredTotals): Owed[] {
+function segmentOwed(segment: Segment, whole: bigint, totals: StoredTotals, percentiles: Percentiles): Owed[] {
   const { version, part, windows } = segment;
   const byPrice = usageByPrice(version, totals);
   return version.card.prices.flatMap((price): Owed[] => {
@@ -102,9 +104,52 @@ function segmentOwed(segment: Segment, whole: bigint, totals: StoredTotals): Owe
       });
     }
     if (price.isFree) return owed;
-    const charge = price.close({ usage, share: { part, whole }, windows });
+    const charged = usage.map((one) => percentileCharge(version, price, one, percentiles));
+    owed.push(...percentileOwed(segment, price, charged));
+    const charge = price.close({ usage: charged, share: { part, whole }, windows });
     return [...owed, ...closeOwed(segment, price, charge)];
   });
+}
+
+/** A bucket as the close sees it: that of a percentile meter has been charged nothing so far, and is now. */
+type ClosedUsage = PriceUsage & { readonly percentile?: PercentileValue & { readonly charge: Charge } };
+
+function percentileCharge(
+  version: CardVersion,
+  price: CompiledPrice,
+  usage: PriceUsage,
+  percentiles: Percentiles,
+): ClosedUsage {
+  const name = `${price.key}/${usage.key}`;
+  const found = percentiles.get(percentileKey(version.id, name));
+  if (found === undefined || price.timing === 'at_close') return usage;
+  const bucket = price.bucketOf(usage.key);
+  if (bucket === undefined) throw new Error(`card version ${version.id} has no bucket ${name}`);
+  const charge = bucket.rate.explain(ZERO, larger(found.value, ZERO));
+  return { ...usage, charged: add(usage.charged, charge.amount), percentile: { ...found, charge } };
+}
+
+function percentileOwed({ version }: Segment, price: CompiledPrice, usage: readonly ClosedUsage[]): Owed[] {
+  const found = usage.flatMap(({ key, percentile }) => (percentile === undefined ? [] : [{ key, ...percentile }]));
+  const [first] = found;
+  if (first === undefined) return [];
+  return [
+    {
+      kind: 'close',
+      key: `percentile:${version.id}:${price.key}`,
+      description: `${price.meter}: percentile ${first.percentile} (${version.key} version ${version.version})`,
+      currency: version.card.currency,
+      amount: found.reduce((sum, { charge }) => add(sum, charge.amount), ZERO),
+      detail: {
+        percentiles: found.map(({ key, value, values, charge }) => ({
+          bucket: key,
+          value: toText(value),
+          values,
+          amount: toText(charge.amount),
+        })),
+      },
+    },
+  ];
 }
 
 function closeOwed({ version }: Pick<Segment, 'version'>, price: CompiledPrice, charge: Charge): Owed[] {

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestApp, type TestApp } from '../http/test-app.test-support.ts';
+import { LIMITS } from '../limits.ts';
 import { environmentRows } from './environment-rows.test-support.ts';
 
 let app: TestApp;
@@ -227,6 +228,62 @@ describe('dry run', () => {
     const first = await env.call('POST', '/v1/catalog/apply', file, { 'idempotency-key': 'two' });
     expect(first).toMatchObject({ created: 1 });
     expect(await env.call('POST', '/v1/catalog/apply', file, { 'idempotency-key': 'two' })).toEqual(first);
+  });
+});
+
+describe('limits', () => {
+  const aliases = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`alias ${index}`, 'gpt-5']));
+
+  test.each<[what: string, file: unknown, status: number, errors: number]>([
+    ['no object', [], 400, 1],
+    ['nothing', null, 400, 1],
+    ['too many entries', { model_aliases: aliases(LIMITS.catalogEntriesMax + 1) }, 400, 1],
+    ['too many bytes', { model_aliases: { a: 'x'.repeat(LIMITS.catalogBytesMax) } }, 413, 0],
+    // Each alias beyond the environment's thousand is a problem; a hundred are named.
+    [
+      'more problems than are named',
+      { model_aliases: aliases(LIMITS.modelAliasesMax + 150) },
+      400,
+      LIMITS.catalogProblemsMax,
+    ],
+  ])('%s is refused, and nothing is kept', async (_what, file, status, errors) => {
+    const env = await open();
+    const before = await env.tables();
+    const answer = await env.apply(file);
+    expect(answer).toMatchObject({ status });
+    expect(answer.errors ?? []).toHaveLength(errors);
+    expect(await env.tables()).toEqual(before);
+  });
+
+  test('an export that would not be a file is refused, and can be asked for in parts', async () => {
+    const env = await open();
+    await env.apply({ model_aliases: aliases(3), coupons: { a: { percent: 5 } } });
+    const { environmentId } = (await app.services.keys.verify(env.key)) ?? { environmentId: 0 };
+    await app.database.pool.query(
+      `insert into billing_definition (environment_id, kind, key, version, spec)
+       select $1, 'feature', 'f' || n, 1, '{"only_tagged": false}' from generate_series(1, $2) n`,
+      [environmentId, LIMITS.catalogEntriesMax],
+    );
+    expect(await env.exported()).toMatchObject({
+      status: 409,
+      errors: [{ remedy: expect.stringContaining('kinds=') }],
+    });
+    expect(await env.call('GET', '/v1/catalog?kinds=coupons,model_aliases')).toMatchObject({ coupons: { a: {} } });
+    expect(await env.call('GET', '/v1/catalog?kinds=cards')).toMatchObject({ status: 400 });
+    // Beside so many, a file is still compared and says what it lacks.
+    const answer = await env.apply({ features: { f1: {}, new: {} } });
+    expect(answer).toMatchObject({ created: 1, unchanged: 1, not_in_file: { count: LIMITS.catalogEntriesMax - 1 } });
+    expect(answer.not_in_file.entries).toHaveLength(LIMITS.pageSizeMax);
+  });
+
+  test('keys that read or write the catalog are needed', async () => {
+    const env = await open();
+    const reader = await app.key({ name: 'reader', role: 'read' }, { key: env.key });
+    expect((await app.call('GET', '/v1/catalog', { key: reader })).status).toBe(200);
+    const path = '/v1/catalog/apply?dry_run=true';
+    expect((await app.call('POST', path, { key: reader, body: {} })).status).toBe(403);
+    expect((await app.call('GET', '/v1/catalog', { key: null })).status).toBe(401);
   });
 });
 

@@ -3,7 +3,17 @@ import { z } from '@hono/zod-openapi';
 import { ExactNumber } from '../event/canonical.ts';
 import type { CapturedEvent } from '../event/event.ts';
 
-export const AGGREGATIONS = ['count', 'sum', 'max', 'min', 'avg', 'unique', 'latest', 'weighted_sum'] as const;
+export const AGGREGATIONS = [
+  'count',
+  'sum',
+  'max',
+  'min',
+  'avg',
+  'unique',
+  'latest',
+  'weighted_sum',
+  'percentile',
+] as const;
 export type Aggregation = (typeof AGGREGATIONS)[number];
 
 const path = z
@@ -18,6 +28,12 @@ export const meterSchema = z
     event_types: z.array(z.string().min(1).max(256)).min(1).max(20),
     aggregation: z.enum(AGGREGATIONS),
     value: path.optional(),
+    percentile: z
+      .string()
+      .regex(/^(0\.\d{1,6}|1(\.0{1,6})?)$/, 'a part above 0 and up to 1, such as "0.95"')
+      .refine((text) => !/^0\.0+$/.test(text), 'must be above zero')
+      .optional()
+      .openapi({ description: 'Of the aggregation percentile: "0.95" is the 95th', example: '0.95' }),
     filter: z.record(path, z.union([z.string().max(256), z.array(z.string().max(256)).min(1).max(50)])).optional(),
     group_by: z.array(path).max(8).optional(),
     unit: z.string().min(1).max(32).default('unit'),
@@ -26,6 +42,10 @@ export const meterSchema = z
   .refine((meter) => meter.aggregation === 'count' || meter.value !== undefined, {
     path: ['value'],
     message: 'every aggregation but count needs the path of its value',
+  })
+  .refine((meter) => (meter.aggregation === 'percentile') === (meter.percentile !== undefined), {
+    path: ['percentile'],
+    message: 'the aggregation percentile, and no other, says which percentile',
   });
 
 export type MeterSpec = z.infer<typeof meterSchema>;

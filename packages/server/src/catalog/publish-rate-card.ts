@@ -21,8 +21,8 @@ export type RateCardPublish = {
   readonly effectiveFrom: string | undefined;
   /** Whether nothing can have been rated by the card: then its versions may begin in the past. */
   readonly isUnused?: boolean;
-  /** Whether what was rated since then will be re-rated. */
-  readonly mayBePast?: boolean;
+  /** It may begin in the past: the caller re-rates what happened since. */
+  readonly isCorrection?: boolean;
 };
 
 /** In force from the beginning: the earliest instant an event may have. */
@@ -31,7 +31,7 @@ const BEGINNING = '2000-01-01T00:00:00Z';
 /** A new version of a card. @throws a problem when it does not hold together or would begin in the past. */
 export async function publishRateCard(
   write: CatalogWrite,
-  { key, spec, effectiveFrom: wanted, isUnused = false, mayBePast = false }: RateCardPublish,
+  { key, spec, effectiveFrom: wanted, isUnused = false, isCorrection = false }: RateCardPublish,
 ): Promise<CardVersionRow> {
   const { client, environmentId, actor, now } = write;
   const compiled = compileRateCard(spec);
@@ -41,10 +41,10 @@ export async function publishRateCard(
   const row = await insertVersion(client, environmentId, {
     key,
     version: (latest?.version ?? 0) + 1,
-    effectiveFrom: effectiveFrom(wanted, { hasPredecessor: latest !== undefined && !isUnused, mayBePast, now }),
+    effectiveFrom: effectiveFrom(wanted, { hasPredecessor: latest !== undefined && !isUnused, isCorrection, now }),
     spec,
   });
-  await deriveAll(write, key, Math.min(now, microsFromPostgres(row.effective_from)));
+  await deriveAll(write, key, isCorrection ? Math.min(now, microsFromPostgres(row.effective_from)) : now);
   await raiseRevision(client, environmentId);
   await recordAction(client, {
     environmentId,
@@ -59,24 +59,24 @@ export async function publishRateCard(
 /** Judged under the catalog's lock: what is rated after it may use the version at once, nothing before it could. */
 function effectiveFrom(
   wanted: string | undefined,
-  { hasPredecessor, mayBePast, now }: { hasPredecessor: boolean; mayBePast: boolean; now: number },
+  { hasPredecessor, isCorrection, now }: { hasPredecessor: boolean; isCorrection: boolean; now: number },
 ): string {
   if (wanted === undefined) return hasPredecessor ? formatInstant(now) : BEGINNING;
   const micros = instantMicros(wanted);
-  if (hasPredecessor && micros < now && !mayBePast) {
+  if (hasPredecessor && micros < now && !isCorrection) {
     throw refuse('invalid_catalog', 'a version cannot come into force in the past', [
       {
         pointer: '/effective_from',
         detail: 'events since then have been rated already',
         remedy:
-          'leave it out to bring the version into force at once, name an instant to come, or send "rerate": true to correct what was rated',
+          'leave it out to bring the version into force at once, name an instant to come, or correct what was rated: PUT /v1/rate_cards/{key} with "rerate": true',
       },
     ]);
   }
   return formatInstant(micros);
 }
 
-/** Customers with prices of their own over this card, then or later, are rated by the new version too, with those prices. */
+/** Customers with prices of their own over this card are rated by its versions since then too, with those prices. */
 async function deriveAll({ client, environmentId }: CatalogWrite, key: string, since: number): Promise<void> {
   for (const overlay of await overlaysOf(client, environmentId, key, formatInstant(since))) {
     const [error] = await deriveVersions(client, environmentId, overlay, formatInstant(since));

@@ -15,7 +15,7 @@ import {
   pageQuery,
 } from '../http/wire.ts';
 import { LIMITS } from '../limits.ts';
-import { beginCatalogWrite } from './catalog-write.ts';
+import { beginCatalogWrite, type CatalogWrite } from './catalog-write.ts';
 import { publishRateCard } from './publish-rate-card.ts';
 import { type CardVersionRow, findLatest, listLatest, listVersions } from './rate-card-store.ts';
 import { requestRerate } from './request-rerate.ts';
@@ -29,7 +29,7 @@ export const rateCardRequest = rateCardSchema
         'When the version comes into force. Left out: at once, and for the first version of a card from the beginning. In the past: refused, but for the first version, and with `rerate`',
     }),
   })
-  .openapi('RateCardVersion');
+  .openapi('RateCardRequest');
 
 const publishBody = rateCardRequest
   .extend({
@@ -38,7 +38,7 @@ const publishBody = rateCardRequest
         'A correction: `effective_from` may be in the past, and usage since then is re-rated by adjusting entries, up to the next version or now',
     }),
   })
-  .openapi('RateCardRequest');
+  .openapi('RateCardPublishRequest');
 
 const cardAnswer = z
   .strictObject({
@@ -142,26 +142,35 @@ function registerPublish(app: App, services: AppServices): void {
       problems: ['invalid_catalog'],
     },
     async (request) => {
-      const { effective_from: wanted, rerate, ...spec } = request.body;
+      const { effective_from: wanted, rerate: isCorrection, ...spec } = request.body;
       const { key } = request.params;
       const write = await beginCatalogWrite(services, request);
-      const { client, environmentId, now } = write;
-      const latest = await findLatest(client, environmentId, key, spec);
+      const latest = await findLatest(write.client, write.environmentId, key, spec);
       if (latest?.is_same === true && (wanted === undefined || isAt(latest, wanted))) return cardOf(latest);
-      const row = await publishRateCard(write, { key, spec, effectiveFrom: wanted, mayBePast: rerate });
-      const from = microsFromPostgres(row.effective_from);
-      if (!rerate || from >= now) return cardOf(row);
-      const id = await requestRerate(client, environmentId, {
-        ...{ from, to: now + LIMITS.futureMicrosMax + 1, at: now, requestedBy: write.actor },
-        ...{ onlyUnrated: false, isDryRun: false, isAutomatic: false },
-      });
-      return { ...cardOf(row), rerate: String(id) };
+      const row = await publishRateCard(write, { key, spec, effectiveFrom: wanted, isCorrection });
+      const rerate = isCorrection ? await rerateSince(write, row) : undefined;
+      return { ...cardOf(row), ...(rerate !== undefined && { rerate }) };
     },
   );
 }
 
 function isAt(row: CardVersionRow, instant: string): boolean {
   return microsFromPostgres(row.effective_from) === instantMicros(instant);
+}
+
+/** A correction re-rates what happened since it is in force. @returns the re-rating's id. */
+async function rerateSince(
+  { client, environmentId, actor, now }: CatalogWrite,
+  row: CardVersionRow,
+): Promise<string | undefined> {
+  const from = microsFromPostgres(row.effective_from);
+  if (from >= now) return undefined;
+  const id = await requestRerate(client, environmentId, {
+    // Events may be that far ahead of the clock.
+    ...{ from, to: now + LIMITS.futureMicrosMax + 1, at: now, requestedBy: actor },
+    ...{ onlyUnrated: false, isDryRun: false, isAutomatic: false },
+  });
+  return String(id);
 }
 
 function noCard(key: string) {

@@ -12,4 +12,6 @@ export async function lockCatalog(client: Client, environmentId: number): Promis
 /** Makes every process read the catalog again before it rates the next event. Under {@link lockCatalog}. */
 export async function raiseRevision(client: Client, environmentId: number): Promise<void> {
   await client.query('update environment set catalog_revision = catalog_revision + 1 where id = $1', [environmentId]);
+  // Leases were taken under the old one: told at the commit.
+  await client.query("select pg_notify('ergon_leases', $1)", [JSON.stringify({ environment: environmentId })]);
 }

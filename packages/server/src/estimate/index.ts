@@ -1,1 +1,2 @@
+export { boundHold } from './bound-hold.ts';
 export { registerEstimateRoute } from './estimate-route.ts';

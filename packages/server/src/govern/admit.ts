@@ -9,8 +9,17 @@ import { type Asked, askPolicies } from './ask-policies.ts';
 import type { CompiledBudget } from './compile-budget.ts';
 import { availableOf, largestOutput, type Refusal } from './fits.ts';
 import { budgetOf, type HoldOutcome } from './hold-desk.ts';
-import { amountsOf, bodyHash, prepareHold, type PreparedHold, subjectOf, withOutputBound } from './hold-request.ts';
+import {
+  type Amounts,
+  amountsOf,
+  bodyHash,
+  prepareHold,
+  type PreparedHold,
+  subjectOf,
+  withOutputBound,
+} from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
+import type { LeasesWanted } from './lease-store.ts';
 import { amountTexts, type HoldBody } from './schemas.ts';
 
 export type Admission = {
@@ -21,10 +30,23 @@ export type Admission = {
   readonly isClamped: boolean;
 };
 
+/** A hold as it is asked for: with a lower output bound it asks for less. */
+export type AskedHold = { readonly body: HoldBody; readonly amounts: Amounts };
+
+export type BoundHold = {
+  readonly body: HoldBody;
+  /** The hold with a lower output bound; undefined where its amounts say what a token of output is. */
+  readonly lower: ((bound: number) => Promise<AskedHold>) | undefined;
+};
+
+/** Gives a hold that brings an estimate its amounts. */
+export type HoldBounder = (services: AppServices, catalog: CatalogSnapshot, body: HoldBody) => Promise<BoundHold>;
+
 /** A clamp may be overtaken by others that take what was left; then it is computed again. */
 const CLAMPS_MAX = 4;
 /** Each turn is another publish that came between: with so many in one request's time somebody else had better wait. */
 const STALE_MAX = 20;
+const RECALLS_MAX = 2;
 
 /**
  * Sets a hold aside at every budget and wallet that applies, in one step, or refuses it.
@@ -35,15 +57,17 @@ export async function admit(
   services: AppServices,
   environmentId: number,
   keyId: string,
-  body: HoldBody,
+  { sent, ...bound }: BoundHold & { readonly sent: HoldBody },
 ): Promise<Admission> {
+  const { body } = bound;
   const runs = await runPath(services.database.pool, environmentId, body.run_id, body.parent_run_id);
   const subject = subjectOf(body, keyId, runs);
   // Of what the client sent, so that a repeat is known whatever it was clamped to.
-  const hash = bodyHash(body);
-  let asked = { body, amounts: amountsOf(body) };
+  const hash = bodyHash(sent);
+  let asked: AskedHold = { body, amounts: amountsOf(body) };
   let policies: (Asked & { readonly revision: bigint }) | undefined;
   let staleLeft = STALE_MAX;
+  let recallsLeft = RECALLS_MAX;
   for (let clamps = 0; ; ) {
     const catalog = await services.record.catalog(environmentId);
     if (policies?.revision !== catalog.revision) {
@@ -53,7 +77,7 @@ export async function admit(
         throw found.refusal;
       }
       policies = { ...found, revision: catalog.revision };
-      asked = withOutputBound(body, amountsOf(body), policies.maxOutputTokens ?? Infinity);
+      asked = await lowered(bound, policies.maxOutputTokens ?? Infinity);
     }
     const customer = await customerOf(services, catalog, body.customer);
     const at = services.clocks.now(environmentId);
@@ -85,15 +109,35 @@ export async function admit(
           isClamped: asked.body !== body,
         };
       case 'refused': {
+        // Nobody is refused before what leases hold of these limits was asked back.
+        if (recallsLeft-- > 0 && (await services.leases.recall(environmentId, lacking(outcome.refusals, customer))))
+          continue;
         const fits = largestOutput(asked.body.output, outcome.refusals);
         const mayClamp = outcome.refusals.every((one) => budgetOf(prepared.budgets, one)?.spec.on_exceed === 'clamp');
         if (!mayClamp || fits === undefined || fits < 1 || clamps++ >= CLAMPS_MAX) {
           throw exceeded(outcome.refusals, prepared.budgets, body, fits);
         }
-        asked = withOutputBound(body, amountsOf(body), fits);
+        asked = await lowered(bound, fits);
       }
     }
   }
+}
+
+/** The hold with its output bounded so. */
+async function lowered({ body, lower }: BoundHold, bound: number): Promise<AskedHold> {
+  const amounts = amountsOf(body);
+  if (bound >= (body.output?.max_tokens ?? 0)) return { body, amounts };
+  return lower === undefined ? withOutputBound(body, amounts, bound) : lower(bound);
+}
+
+/** What leases would have to give for the hold to fit. */
+function lacking(refusals: readonly Refusal[], customerId: number | null): LeasesWanted {
+  return {
+    counters: refusals.flatMap(({ budget, member }) =>
+      budget === undefined || member === undefined ? [] : [{ b: budget, m: member }],
+    ),
+    customerId: refusals.some(({ kind }) => kind === 'wallet') ? customerId : null,
+  };
 }
 
 /** A hold that was taken just now, as the database keeps it. */

@@ -132,7 +132,10 @@ function registerPost(app: App, services: AppServices): void {
       body: budgetSpec,
       answer: budgetAnswer,
     },
-    ({ client, environmentId, principal, body }) => change(services, client, environmentId, principal.keyId, body),
+    ({ client, environmentId, principal, body, afterCommit }) => {
+      afterCommit(() => services.leases.recallAll(environmentId));
+      return change(services, client, environmentId, principal.keyId, body);
+    },
   );
   writeRoute(
     app,
@@ -149,8 +152,10 @@ function registerPost(app: App, services: AppServices): void {
       body: budgetSpec.omit({ key: true }),
       answer: budgetAnswer,
     },
-    ({ client, environmentId, principal, params: { key }, body }) =>
-      change(services, client, environmentId, principal.keyId, { ...body, key }),
+    ({ client, environmentId, principal, params: { key }, body, afterCommit }) => {
+      afterCommit(() => services.leases.recallAll(environmentId));
+      return change(services, client, environmentId, principal.keyId, { ...body, key });
+    },
   );
 }
 
@@ -184,7 +189,8 @@ function registerDelete(app: App, services: AppServices): void {
       answer: z.null(),
       problems: ['not_found'],
     },
-    async ({ client, environmentId, principal, params: { key } }) => {
+    async ({ client, environmentId, principal, params: { key }, afterCommit }) => {
+      afterCommit(() => services.leases.recallAll(environmentId));
       await lockCatalog(client, environmentId);
       const row = await findBudget(client, environmentId, key);
       if (row === undefined) throw noBudget(key);

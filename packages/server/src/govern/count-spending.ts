@@ -17,8 +17,8 @@ export type Spending = {
   readonly at: number;
   /** A void gives back. */
   readonly sign: 1 | -1;
-  /** Of a void: when its event happened and was received. What a budget counted back is given back where it stands. */
-  readonly takenBack: { readonly occurredAt: number; readonly receivedAt: number } | undefined;
+  /** Of a void: when its event happened and was received. A budget that counted it back gives it back where it stands. */
+  readonly voided: { readonly occurredAt: number; readonly receivedAt: number } | undefined;
   readonly hold: TakenHold | undefined;
   readonly source: string;
   readonly eventId: string;
@@ -121,14 +121,13 @@ function entriesOf(
   return parts;
 }
 
-/** Where a budget that began with what its window had seen counted an event that is taken back now. */
-function countedBack(budget: CompiledBudget, { subject, takenBack }: Spending): Counter | undefined {
+/** Where a budget that began with what its window had seen has counted an event, which is voided now. */
+function countedBack(budget: CompiledBudget, { subject, voided }: Spending): Counter | undefined {
   const { spec, countsFrom } = budget;
-  if (spec.count_from !== 'window_start' || takenBack === undefined || takenBack.receivedAt >= countsFrom)
-    return undefined;
+  if (spec.count_from !== 'window_start' || voided === undefined || voided.receivedAt >= countsFrom) return undefined;
   const { from } = windowAt(spec.window, spec.time_zone, countsFrom);
-  if (takenBack.occurredAt < from || takenBack.occurredAt >= countsFrom) return undefined;
-  return countersFor([budget], subject, takenBack.occurredAt)[0]?.counter;
+  if (voided.occurredAt < from || voided.occurredAt >= countsFrom) return undefined;
+  return countersFor([budget], subject, voided.occurredAt)[0]?.counter;
 }
 
 /** What the event spent in the budget's measure; undefined where that is not known, or is in another currency. */

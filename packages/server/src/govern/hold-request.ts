@@ -22,6 +22,9 @@ export type HoldRequest = {
   readonly above: HoldBody['above'];
   readonly counters: readonly (Counter & { readonly x: string })[];
   readonly expires: string;
+  /** Of a lease: how many of it must fit, and who takes it. */
+  readonly room?: number;
+  readonly holder?: string;
 };
 
 export type PreparedHold =
@@ -112,7 +115,11 @@ export function prepareHold(
 }
 
 /** What the hold sets aside at a budget; undefined where the body does not say, or says it in another currency. */
-function quantityFor(budget: CompiledBudget, amounts: Amounts, currency: string | undefined): string | undefined {
+export function quantityFor(
+  budget: CompiledBudget,
+  amounts: Amounts,
+  currency: string | undefined,
+): string | undefined {
   const amount = amounts[budget.measure];
   if (amount === undefined || budget.currency === undefined) return amount;
   // Costs are in US dollars, whatever the customer pays in.
@@ -120,7 +127,7 @@ function quantityFor(budget: CompiledBudget, amounts: Amounts, currency: string 
   return inCurrency === budget.currency ? amount : undefined;
 }
 
-function dimensionsOf(body: HoldBody, subject: Subject): Record<string, unknown> {
+export function dimensionsOf(body: HoldBody, subject: Subject): Record<string, unknown> {
   const { output, run_id, parent_run_id, tags } = body;
   return { ...subject.values, runs: subject.runs, run_id, parent_run_id, tags, max_output_tokens: output?.max_tokens };
 }

@@ -6,7 +6,7 @@ import type { AppServices } from '../http/context.ts';
 import { type App, readRoute } from '../http/operation.ts';
 import { refuse } from '../http/problem.ts';
 import { externalId, instantOrNull, instantText } from '../http/wire.ts';
-import { type Admission, admit } from './admit.ts';
+import { type Admission, admit, type HoldBounder } from './admit.ts';
 import type { Resolution } from './hold-desk.ts';
 import { stableText } from './hold-request.ts';
 import { findHold, type HoldRow } from './hold-store.ts';
@@ -17,7 +17,7 @@ const tag = 'Budgets';
 const params = z.strictObject({ id: externalId });
 const scope = 'holds:write';
 
-export function registerHoldRoutes(app: App, services: AppServices): void {
+export function registerHoldRoutes(app: App, services: AppServices, boundHold: HoldBounder): void {
   readRoute(
     app,
     services,
@@ -36,7 +36,11 @@ export function registerHoldRoutes(app: App, services: AppServices): void {
       problems: ['policy_refused', 'budget_exceeded', 'conflict', 'overloaded'],
     },
     async ({ environmentId, principal, body }) => {
-      const admission = await admit(services, environmentId, principal.keyId, body);
+      const bound =
+        body.estimate === undefined
+          ? { body, lower: undefined }
+          : await boundHold(services, await services.record.currentCatalog(environmentId), body);
+      const admission = await admit(services, environmentId, principal.keyId, { ...bound, sent: body });
       return answerOf(admission.hold, admission);
     },
   );

@@ -10,6 +10,7 @@ import {
   instantOutput,
   readAmount,
 } from '../http/wire.ts';
+import { estimateBody } from '../estimate/schemas.ts';
 import { LIMITS } from '../limits.ts';
 
 /** What a hold sets aside and a budget limits. Money measures count in the budget's currency. */
@@ -248,6 +249,10 @@ export const holdBody = z
     amounts: amounts.optional(),
     amount: amountInput.optional().openapi({ description: 'Short for amounts.charge' }),
     currency: currencyCode.optional(),
+    estimate: estimateBody.optional().openapi({
+      description:
+        'Instead of amounts, currency and output: the body of POST /v1/estimate. The high end of every interval is held',
+    }),
     output: z
       .strictObject({ max_tokens: z.int().min(0).max(100_000_000), per_token: amounts })
       .optional()

@@ -21,13 +21,17 @@ export type TakenHold = {
 export async function takeHolds(
   db: Queryable,
   environmentId: number,
-  wanted: readonly { readonly id: string; readonly customer: number | null }[],
+  wanted: readonly { readonly id: string; readonly customerId: number | null }[],
   at: number,
 ): Promise<Map<string, TakenHold>> {
   const result = await db.query<{ answer: TakenHold[] }>({
     name: 'take_holds',
     text: 'select ergon_take_holds($1, $2::jsonb, $3) as answer',
-    values: [environmentId, JSON.stringify(wanted), formatInstant(at)],
+    values: [
+      environmentId,
+      JSON.stringify(wanted.map(({ id, customerId }) => ({ id, customer: customerId }))),
+      formatInstant(at),
+    ],
   });
   return new Map((result.rows[0]?.answer ?? []).map((hold) => [hold.id, hold]));
 }

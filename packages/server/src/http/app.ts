@@ -6,7 +6,7 @@ import { registerCatalogFileRoutes } from '../catalog-file/index.ts';
 import { registerCatalogRoutes } from '../catalog/index.ts';
 import { registerGovernRoutes } from '../govern/index.ts';
 import { registerComputeRoutes } from '../deployments/index.ts';
-import { registerEstimateRoute } from '../estimate/index.ts';
+import { boundHold, registerEstimateRoute } from '../estimate/index.ts';
 import { registerHandoffRoutes } from '../handoff/index.ts';
 import { registerLedgerRoutes } from '../ledger/index.ts';
 import { registerPoliciesRoutes } from '../policies/index.ts';
@@ -54,7 +54,7 @@ export function createApp(services: AppServices): OpenAPIHono<AppEnv> {
   registerBillingRoutes(app, services);
   registerCatalogFileRoutes(app, services);
   registerLedgerRoutes(app, services);
-  registerGovernRoutes(app, services);
+  registerGovernRoutes(app, services, boundHold);
   registerComputeRoutes(app, services);
   registerEstimateRoute(app, services);
   registerReportRoutes(app, services);

@@ -4,7 +4,7 @@ import { refuse, ProblemError } from './problem.ts';
 import type { Outbound } from '../outbound/index.ts';
 import type { PolicyCache } from '../policies/index.ts';
 import type { Database } from '../store/database.ts';
-import type { HoldDesk } from '../govern/index.ts';
+import type { HoldDesk, Leases } from '../govern/index.ts';
 import type { EnvironmentClocks } from '../store/environment-clock.ts';
 import type { GroupCommit } from '../record/group-commit.ts';
 import type { ProviderPrices } from '../provider-prices/index.ts';
@@ -16,6 +16,8 @@ export type AppServices = {
   readonly database: Database;
   readonly groupCommit: GroupCommit;
   readonly holds: HoldDesk;
+  /** Admission inside this process. */
+  readonly leases: Leases;
   readonly record: RecordServices;
   /** The provider price table, without any environment's own prices. */
   readonly prices: ProviderPrices;

@@ -43,8 +43,8 @@ export type WriteRequest<Params, Query, Body> = OperationRequest<Params, Query, 
   /** The one transaction of this request; it commits before the answer leaves. */
   readonly client: Client;
   readonly idempotencyKey: string | undefined;
-  /** Runs when the transaction has committed. */
-  afterCommit(effect: () => void): void;
+  /** Runs when the transaction has committed, before the answer leaves. */
+  afterCommit(effect: () => void | Promise<void>): void;
 };
 
 /** A route that changes nothing. */
@@ -79,7 +79,7 @@ export function writeRoute<P extends z.ZodType, Q extends z.ZodType, B extends z
   app.on(operation.method.toUpperCase(), honoPath(operation.path), async (context) => {
     const { request, body } = await accept(services, operation, context);
     const key = idempotencyKey(context.req.raw.headers);
-    const effects: (() => void)[] = [];
+    const effects: (() => void | Promise<void>)[] = [];
     const outcome = await inTransaction(services, async (client) => {
       if (key !== undefined) {
         const { pathname, search } = new URL(context.req.url);
@@ -100,7 +100,7 @@ export function writeRoute<P extends z.ZodType, Q extends z.ZodType, B extends z
       }
       return { status, body: JSON.stringify(answer), isReplayed: false };
     });
-    for (const effect of effects) effect();
+    for (const effect of effects) await effect();
     if (outcome.isReplayed) context.header('idempotent-replayed', 'true');
     return answered(context, outcome.status, outcome.body);
   });

@@ -1,6 +1,7 @@
 import { createTestDatabase } from '../../../../tests/support/test-database.ts';
 import { loadProviderPrices, type ProviderPrices } from '../provider-prices/index.ts';
-import { HoldDesk } from '../govern/index.ts';
+import { HoldDesk, Leases } from '../govern/index.ts';
+import type { PolicyCache } from '../policies/index.ts';
 import { GroupCommit } from '../record/group-commit.ts';
 import { recordServices } from '../record/services.ts';
 import { type Database, openDatabase } from '../store/database.ts';
@@ -77,6 +78,7 @@ export async function startTestApp(): Promise<TestApp> {
       return created(answer).key;
     },
     async stop() {
+      await services.leases.stop();
       await services.groupCommit.close();
       await database.close();
       await testDatabase.drop();
@@ -106,6 +108,9 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
   const now = (): number => (Date.now() + clock.offsetMs) * 1000;
   const clocks = new EnvironmentClocks(now);
   const record = recordServices(database, () => undefined);
+  const holds = new HoldDesk(database, (environmentId) => clocks.now(environmentId));
+  const policies: PolicyCache = new Map();
+  const logError = (error: unknown): unknown => errors.push(error);
   return {
     database,
     record,
@@ -116,17 +121,18 @@ function wire(database: Database, prices: ProviderPrices, clock: { offsetMs: num
       onGroup: () => undefined,
       onFailure: (error) => errors.push(error),
     }),
-    holds: new HoldDesk(database, (environmentId) => clocks.now(environmentId)),
+    holds,
+    leases: new Leases({ database, holds, record, policies, clocks, logError }),
     keys: new KeyVerifier(database, now),
     rateLimiter: new RateLimiter(),
     metrics: serverMetrics(),
     outbound: createOutbound(addressGuard(['127.0.0.1', 'localhost'])),
-    policies: new Map(),
+    policies,
     now,
     clocks,
     lateDays: 35,
     version: '0.0.0-test',
     readiness: async () => ({ ready: true }),
-    logError: (error) => errors.push(error),
+    logError,
   };
 }

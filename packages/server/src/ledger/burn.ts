@@ -39,6 +39,8 @@ export type OpenGrant = {
   readonly effectiveAt: number;
   readonly expiresAt: number | null;
   readonly eligibility: Eligibility;
+  /** It pays on only what a hold had set aside before it ended: what is given back to it is the customer's credit. */
+  readonly hasEnded?: boolean;
 };
 
 /** What is being paid for: eligibility of a grant is decided on it. */

@@ -96,7 +96,8 @@ function registerPut(app: App, services: AppServices): void {
       answer: policyAnswer,
       problems: ['invalid_catalog'],
     },
-    async ({ client, environmentId, principal, params: { key }, body }) => {
+    async ({ client, environmentId, principal, params: { key }, body, afterCommit }) => {
+      afterCommit(() => services.leases.recallAll(environmentId));
       checkCondition(body);
       await lockCatalog(client, environmentId);
       const known = await findPolicy(client, environmentId, key);
@@ -140,7 +141,8 @@ function registerDelete(app: App, services: AppServices): void {
       answer: z.null(),
       problems: ['not_found'],
     },
-    async ({ client, environmentId, principal, params: { key } }) => {
+    async ({ client, environmentId, principal, params: { key }, afterCommit }) => {
+      afterCommit(() => services.leases.recallAll(environmentId));
       await lockCatalog(client, environmentId);
       if (!(await endPolicy(client, environmentId, key, services.clocks.now(environmentId)))) throw noPolicy(key);
       await raiseRevision(client, environmentId);

@@ -78,6 +78,8 @@ export function accumulate(state: AccumulatorState, increment: Increment): Decim
 function next(state: AccumulatorState, increment: Increment, value: Decimal): Decimal {
   switch (increment.aggregation) {
     case 'sum':
+    // Its values are needed one by one at the close (billing/percentiles.ts); their sum tells when one comes late.
+    case 'percentile':
       return add(state.quantity, value);
     case 'count':
       return add(state.quantity, ONE);
@@ -116,6 +118,7 @@ export function mergeAccumulator(
     case 'sum':
     case 'count':
     case 'weighted_sum':
+    case 'percentile':
       state.quantity = add(state.quantity, other.quantity);
       return;
     case 'max':

@@ -14,6 +14,11 @@ export function isAdjusting({ type, source }: Origin): boolean {
   return source === OWN_SOURCE && (type === RATING_TYPE || type === TAKE_BACK_TYPE);
 }
 
+/** Whether the text of an event may be that of an adjusting record: the types of both begin alike. */
+export function mayAdjust(text: string): boolean {
+  return text.includes(RATING_TYPE);
+}
+
 export function isTakeBack({ type, source }: Origin): boolean {
   return source === OWN_SOURCE && type === TAKE_BACK_TYPE;
 }

@@ -66,7 +66,7 @@ function spendingOf(context: BlockContext, one: Attributed, { rated, hold, runs,
     amounts: { ...amountsOf(context, one, charge), ...meteredBy(meters, counted) },
     at: isBackfill ? event.occurredAt : received,
     sign,
-    takenBack:
+    voided:
       reverses === undefined ? undefined : { occurredAt: event.occurredAt, receivedAt: reverses.stored.receivedAt },
     hold,
     source: event.source,
@@ -88,14 +88,16 @@ function adjustedSpending(
   const { event, dimensions } = prepared;
   const received = takesBack?.receivedAt ?? context.now;
   const isBackfill = received - event.occurredAt > LIMITS.lateDaysDefault * DAY_MICROS;
-  const charge = ledgerDecimal(rated?.charge ?? 0n);
+  const posted = ledgerDecimal(rated?.charge ?? 0n);
+  const charge = takesBack === undefined ? posted : negate(posted);
+  const currency = version?.card.currency;
   return {
     subject: subjectOf(customer?.externalId, dimensions, event.data, actor, runs),
-    currency: version?.card.currency,
-    amounts: { charge: takesBack === undefined ? charge : negate(charge) },
+    currency,
+    amounts: { charge, ...(currency?.startsWith('credit:') === true && { credits: charge }) },
     at: isBackfill ? event.occurredAt : received,
     sign: takesBack === undefined ? 1 : -1,
-    takenBack: takesBack && { occurredAt: event.occurredAt, receivedAt: received },
+    voided: takesBack === undefined ? undefined : { occurredAt: event.occurredAt, receivedAt: takesBack.receivedAt },
     hold: undefined,
     source: target.event.source,
     eventId: target.event.id,

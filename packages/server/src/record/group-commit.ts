@@ -2,6 +2,7 @@ import type { Database } from '../store/database.ts';
 import { commit, isConnectionLost } from '../store/database.ts';
 import { StaleGenerationsError } from '../identity/index.ts';
 import { LIMITS } from '../limits.ts';
+import { SpentGrantsNeededError } from './rate-block.ts';
 import type { AfterCommit, RecordServices } from './record-services.ts';
 import { recordGroup } from './transaction.ts';
 import type { PendingRequest } from './types.ts';
@@ -109,22 +110,24 @@ export class GroupCommit {
   async #record(environmentId: number, group: readonly Waiting[]): Promise<RecordOutcome> {
     const requests = group.map((one) => one.request);
     const isExclusive = requests.some((request) => request.hasVoid);
+    let withSpent = isExclusive;
     for (let attempt = 1; ; attempt++) {
       for (const request of requests) {
         request.fates.length = 0;
         request.warnings.length = 0;
       }
-      const result = await this.#attempt(environmentId, requests, isExclusive);
+      const result = await this.#attempt(environmentId, requests, { isExclusive, withSpent });
       if (result.ok || attempt >= ATTEMPTS_MAX || !isRetryable(result.failure.cause)) return result;
       if (result.failure.cause instanceof StaleGenerationsError)
         await this.#services.generations.refresh(this.#database.pool);
+      withSpent ||= result.failure.cause instanceof SpentGrantsNeededError;
     }
   }
 
   async #attempt(
     environmentId: number,
     requests: readonly PendingRequest[],
-    isExclusive: boolean,
+    locks: { readonly isExclusive: boolean; readonly withSpent: boolean },
   ): Promise<RecordOutcome> {
     const startedAt = performance.now();
     let isCommitting = false;
@@ -139,7 +142,7 @@ export class GroupCommit {
           services: this.#services,
           environmentId,
           now: this.#options.now(environmentId),
-          isExclusive,
+          ...locks,
           afterCommit,
         };
         await Promise.all([begun, recordGroup(context, requests)]);
@@ -157,7 +160,7 @@ export class GroupCommit {
       this.#options.onGroup?.(events, requests.length, (performance.now() - startedAt) / 1000);
       return { ok: true };
     } catch (cause) {
-      if (!(cause instanceof StaleGenerationsError)) this.#options.onFailure?.(cause);
+      if (!isExpected(cause)) this.#options.onFailure?.(cause);
       if (isConnectionLost(cause))
         return { ok: false, failure: { reason: isCommitting ? 'maybe_recorded' : 'unavailable', cause } };
       return { ok: false, failure: { reason: 'failed', cause } };
@@ -169,8 +172,13 @@ function believe(afterCommit: AfterCommit): void {
   for (const action of afterCommit) action();
 }
 
+/** Found out on the way, and right the next time. */
+function isExpected(cause: unknown): boolean {
+  return cause instanceof StaleGenerationsError || cause instanceof SpentGrantsNeededError;
+}
+
 function isRetryable(cause: unknown): boolean {
-  if (cause instanceof StaleGenerationsError) return true;
+  if (isExpected(cause)) return true;
   return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' && RETRYABLE.has(cause.code);
 }
 

@@ -29,6 +29,13 @@ export type RatedBlock = {
   readonly holds: ReadonlyMap<string, TakenHold>;
 };
 
+/** A charge falls, and grants that are used up may get something back: they have to be locked with the others, from the start. */
+export class SpentGrantsNeededError extends Error {
+  constructor() {
+    super('grants that are used up have to be locked too');
+  }
+}
+
 const NO_HOLDS: ReadonlyMap<string, TakenHold> = new Map();
 
 type RowKey = AccumulatorKey & { readonly version: CardVersion };
@@ -45,26 +52,34 @@ export async function rateBlock(context: BlockContext, events: readonly (Attribu
     return { rows: [], rated: events.map((one) => one && unratedReason(one)), holds };
   }
   await ensureRows(context, keys);
-  const customerIds = [...new Set([...keys.values()].map((key) => key.customerId))];
+  const owners = [...keys.values(), ...wanted].flatMap(({ customerId }) => customerId ?? []);
+  const customerIds = [...new Set(owners)];
   const lock = (withSpent: boolean) =>
     lockAccounts(context.client, context.environmentId, customerIds, withSpent, context.services.grantFacts);
+  // All that is known to be needed at once, so that no account is locked after one that comes later in the order.
+  const isVoiding = events.some((one) => one?.reverses !== undefined || one?.adjusts !== undefined);
+  // A void that waited for an event of this very transaction, whose accounts are locked without those.
+  if (isVoiding && context.withSpent === false) throw new SpentGrantsNeededError();
+  const withSpent = context.withSpent === true || isVoiding || wanted.length > 0;
   const [locked, open] = await Promise.all([
     lockAccumulators(context.client, context.environmentId, [...keys.values()]),
-    lock(false),
+    lock(withSpent),
   ]);
   const totals = new Map<string, StoredTotals>();
   for (const row of locked) totals.set(keyOf(row), row.totals);
   const facts = noFacts();
-  // The accounts are locked already; what the holds free is read under the same locks.
+  // The accounts are locked already.
   const holds =
     wanted.length === 0 ? NO_HOLDS : await takeHolds(context.client, context.environmentId, wanted, context.now);
-  const withFreed = (locked: Map<number, LockedAccounts>) => withExpiredFunds(locked, holds, context.now);
-  let accounts = holds.size === 0 ? open : withFreed(await lock(true));
+  let accounts = withFreedFunds(open, holds, context.now);
   for (;;) {
     const attempt = rateOnce(events, keys, totals, accounts, facts, context.now);
     const { missing } = attempt.rating;
     if (missing.debits.length + missing.values.length + missing.replays.length === 0) return { ...attempt, holds };
-    if (missing.debits.length > 0) accounts = withFreed(await lock(true));
+    if (missing.debits.length > 0 && !withSpent) {
+      if (context.withSpent === false) throw new SpentGrantsNeededError();
+      accounts = await lock(true);
+    }
     await loadMissing(context.client, context.environmentId, missing, facts, (row, bucket) =>
       replayWithoutVoided(context, events, row, bucket),
     );
@@ -72,35 +87,42 @@ export async function rateBlock(context: BlockContext, events: readonly (Attribu
 }
 
 /** Holds that events name, each once: the first event of a hold settles it. */
-function holdsWanted(events: readonly (Attributed | null)[]): { id: string; customer: number | null }[] {
-  const wanted = new Map<string, { id: string; customer: number | null }>();
+function holdsWanted(events: readonly (Attributed | null)[]): { id: string; customerId: number | null }[] {
+  const wanted = new Map<string, { id: string; customerId: number | null }>();
   for (const one of events) {
     const id = one?.prepared.event.data.hold_id;
     if (one?.reverses !== undefined || typeof id !== 'string' || wanted.has(id)) continue;
-    wanted.set(id, { id, customer: one?.customer?.id ?? null });
+    wanted.set(id, { id, customerId: one?.customer?.id ?? null });
   }
   return [...wanted.values()];
 }
 
-/** Funds that were set aside survive their grant's expiry: they still pay for the call that they were set aside for. */
-function withExpiredFunds(
+/**
+ * What holds had set aside, and what they were settled at, is free again. Funds that were set aside survive their grant's
+ * expiry: they still pay for the call that they were set aside for, and nothing more.
+ */
+function withFreedFunds(
   locked: Map<number, LockedAccounts>,
   holds: ReadonlyMap<string, TakenHold>,
   now: number,
 ): Map<number, LockedAccounts> {
-  const freed = new Map<number, bigint>();
+  if (holds.size === 0) return locked;
+  const held = new Map<number, bigint>();
+  const settled = new Map<number, bigint>();
   for (const { status, funds } of holds.values()) {
-    if (status !== 'pending' && status !== 'dispatched') continue;
+    if (status === 'released' || status === 'expired') continue;
+    const freed = status === 'settled' ? settled : held;
     for (const [account, amount] of funds)
       freed.set(account, (freed.get(account) ?? 0n) + ledgerUnits(decimal(amount)));
   }
-  if (freed.size === 0) return locked;
   return new Map(
     [...locked].map(([customer, { grants, receivables }]) => {
-      const kept = grants.map((grant) => {
-        const funds = freed.get(grant.accountId);
+      const kept = grants.map((grant): OpenGrant => {
+        const funds = held.get(grant.accountId) ?? 0n;
+        const available = grant.available + funds + (settled.get(grant.accountId) ?? 0n);
         const isExpired = grant.expiresAt !== null && grant.expiresAt <= now;
-        return funds === undefined || !isExpired ? grant : { ...grant, expiresAt: null, available: funds };
+        if (isExpired && funds > 0n) return { ...grant, expiresAt: null, available: funds, hasEnded: true };
+        return { ...grant, available };
       });
       return [customer, { grants: kept, receivables }];
     }),

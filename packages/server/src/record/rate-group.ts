@@ -23,7 +23,7 @@ import { ByteWriter } from '../event/byte-writer.ts';
 import type { CapturedEvent } from '../event/event.ts';
 import { matchBucket, matchPrice } from './match-price.ts';
 import type { PreparedEvent } from './prepare.ts';
-import { changeOfCharge, LINEAR, recordedBucket } from './recorded-bucket.ts';
+import { changeOfCharge, isChargedAtClose, LINEAR, recordedBucket } from './recorded-bucket.ts';
 import type { RatedLine } from './types.ts';
 
 /** Facts that most groups need none of, so they are read only when a rating asks for them. */
@@ -116,7 +116,7 @@ export class GroupRating {
         price.timing === 'per_event'
           ? negate(decimal(recorded.amount))
           : changeOfCharge(price, cell, before, state.quantity);
-      units = ledgerUnits(amount);
+      units = isChargedAtClose(contribution?.meter.aggregation) ? 0n : ledgerUnits(amount);
     } else {
       const replayed = this.#facts.replayed(row, work.name);
       if (replayed === undefined) {
@@ -142,11 +142,12 @@ export class GroupRating {
     });
   }
 
-  /** A grant that got something back may pay again at once. */
+  /** A grant that got something back may pay again at once; the share of one that has ended is the customer's credit. */
   #restore(row: AccumulatorRow, shares: readonly Share[]): void {
     for (const { accountId, units } of shares) {
       const grant = row.grants.find((one) => one.accountId === accountId);
-      if (grant !== undefined) grant.available -= units;
+      if (grant === undefined || grant.hasEnded === true) continue;
+      if (grant.expiresAt === null || grant.expiresAt > this.#now) grant.available -= units;
     }
   }
 
@@ -250,7 +251,7 @@ export class GroupRating {
       return;
     }
     const after = increment === undefined ? add(before, line.quantity) : accumulate(state, increment);
-    const units = ledgerUnits(amountOf(line, state, before, after));
+    const units = isChargedAtClose(increment?.aggregation) ? 0n : ledgerUnits(amountOf(line, state, before, after));
     state.quantity = after;
     state.charged += units;
     rated.charge += units;

@@ -26,6 +26,8 @@ export type RecordServices = {
   readonly watch: CallWatch;
   /** Account that usage revenue is credited to, by environment and currency. */
   revenueAccount(environmentId: number, currency: Currency): Promise<number>;
+  /** As last read, where it was read at all. */
+  knownCatalog(environmentId: number): CatalogSnapshot | undefined;
   /** As last read: ingest checks its revision under the lock. */
   catalog(environmentId: number): Promise<CatalogSnapshot>;
   /** As of now, for answers that take no lock. */

@@ -1,6 +1,6 @@
 import { type Decimal, isNegative, ZERO } from '@ergon/exact';
 import type { Bucket, CompiledPrice } from '@ergon/rating';
-import type { Contribution } from '../catalog/custom-meter.ts';
+import type { Aggregation, Contribution } from '../catalog/custom-meter.ts';
 import type { CardVersion } from '../catalog/snapshot.ts';
 import { nameOf } from './bucket-work.ts';
 import { matchBucket } from './match-price.ts';
@@ -8,7 +8,12 @@ import type { PreparedEvent } from './prepare.ts';
 import type { RatedLine } from './types.ts';
 
 /** Aggregations whose quantity only adds up, so that an event can be taken out of it again. */
-export const LINEAR: ReadonlySet<string> = new Set(['sum', 'count', 'weighted_sum']);
+export const LINEAR: ReadonlySet<string> = new Set(['sum', 'count', 'weighted_sum', 'percentile']);
+
+/** Whether usage of a meter is charged only when the period closes, because only then it is known. */
+export function isChargedAtClose(aggregation: Aggregation | undefined): boolean {
+  return aggregation === 'percentile';
+}
 
 /** What a bucket's charge changes by when its quantity goes from one value to another; below zero usage costs nothing. */
 export function changeOfCharge(price: CompiledPrice, cell: Bucket, before: Decimal, after: Decimal): Decimal {

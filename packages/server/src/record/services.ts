@@ -28,6 +28,7 @@ export function recordServices(database: Database, costOf: CostSource): RecordSe
     grantFacts: new Map(),
     costOf,
     watch: createCallWatch(),
+    knownCatalog: (environmentId) => snapshots.get(environmentId),
     catalog: async (environmentId) => snapshots.get(environmentId) ?? load(environmentId),
     async currentCatalog(environmentId) {
       const known = snapshots.get(environmentId);

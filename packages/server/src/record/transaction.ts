@@ -28,6 +28,7 @@ export type GroupContext = {
   /** When it is posted, microseconds since 1970. */
   readonly now: number;
   readonly isExclusive: boolean;
+  readonly withSpent: boolean;
   readonly afterCommit: AfterCommit;
 };
 

@@ -33,6 +33,8 @@ export type BlockContext = {
   /** When it is posted, microseconds since 1970. */
   readonly now: number;
   readonly afterCommit: AfterCommit;
+  /** Whether grants that are used up are locked from the start. False: who turns out to need them begins anew. */
+  readonly withSpent?: boolean;
 };
 
 type Span = { from: number; to: number };

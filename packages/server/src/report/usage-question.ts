@@ -52,7 +52,7 @@ export type UsageMeter =
       readonly key: string;
       readonly unit: string;
       readonly id: bigint;
-      readonly aggregation: Aggregation;
+      readonly aggregation: Exclude<Aggregation, 'percentile'>;
       readonly groupNames: readonly string[];
     };
 
@@ -122,6 +122,13 @@ async function usageMeter(db: Queryable, environmentId: number, key: string): Pr
     throw badParameter('meter', `there is no meter ${JSON.stringify(key)}`, `one of ${known.join(', ')}`);
   }
   const spec = meterSchema.parse(row.spec);
+  if (spec.aggregation === 'percentile') {
+    throw badParameter(
+      'meter',
+      `${key} is a percentile, known only when a billing period closes`,
+      'read the lines of the period',
+    );
+  }
   return {
     kind: 'custom',
     key,

@@ -17,14 +17,14 @@ const CUSTOMERS_TOGETHER = 500;
  * re-rating where a price may be there now. What a customer's usage was tried with is remembered: a change of the catalog
  * that changes none of it costs one comparison.
  */
-export async function findPriceable(database: Database, now: number): Promise<void> {
+export async function findPriceable(database: Database, now: (environmentId: number) => number): Promise<void> {
   const due = await database.pool.query<{ id: number }>({
     name: 'unrated_due',
     text: `select e.id from environment e left join unrated_checked c on c.environment_id = e.id
       where e.catalog_revision is distinct from c.catalog_revision
         and exists (select from unrated_usage u where u.environment_id = e.id and u.customer_id > 0)`,
   });
-  for (const { id } of due.rows) await database.transaction((client) => findInEnvironment(client, id, now));
+  for (const { id } of due.rows) await database.transaction((client) => findInEnvironment(client, id, now(id)));
 }
 
 type Group = { customer_id: bigint; meter: string; model: string; first: string; last: string };

@@ -11,9 +11,10 @@ export function registerRerating(app: App, services: AppServices): void {
   });
 }
 
-/** Rates usage that a change of the catalog made priceable, and carries out the re-ratings that were asked for. */
+/** Carries out the re-ratings that were asked for, then rates usage that a change of the catalog made priceable. */
 export async function rerateDue(services: AppServices): Promise<void> {
-  await findPriceable(services.database, services.now());
+  await runRerates(servicesOf(services));
+  await findPriceable(services.database, (environmentId) => services.clocks.now(environmentId));
   await runRerates(servicesOf(services));
 }
 

@@ -26,12 +26,14 @@ export async function nextCustomer(db: Queryable, rerate: Rerate): Promise<numbe
   return id === null ? undefined : Number(id);
 }
 
+const BLOCKS_A_READ = 10;
+
 type BlockRow = { id: bigint; received_at: string; events: Buffer; ratings: Buffer };
 
 export type CustomerPart = {
   /** Events that the re-rating may adjust: no voids, no adjusting records, none that was voided. */
   readonly events: readonly StoredEvent[];
-  /** Events read in all. */
+  /** Events read in all, without voids and adjusting records. */
   readonly examined: number;
   readonly lastBlock: bigint;
   /** The customer has no block after these. */
@@ -48,37 +50,40 @@ export async function readPart(
 ): Promise<CustomerPart> {
   const found: StoredEvent[] = [];
   let lastBlock = afterBlock;
-  let examined = 0;
-  while (examined < eventsMax) {
+  let [read, examined] = [0, 0];
+  while (read < eventsMax) {
     const result = await db.query<BlockRow>({
       name: 'rerate_blocks',
       text: `select b.id, b.received_at, b.events, b.ratings
         from customer_block c join event_block b on b.environment_id = c.environment_id and b.id = c.block_id
         where c.environment_id = $1 and c.customer_id = $2 and c.block_id > $3::int8
           and c.time_to >= ($4::timestamptz[])[1] and c.time_from < ($4::timestamptz[])[2]
-        order by c.block_id limit 10`,
+        order by c.block_id limit ${BLOCKS_A_READ}`,
       values: [rerate.environmentId, customerId, lastBlock.toString(), instantArray([rerate.from, rerate.to])],
     });
     for (const row of result.rows) {
       const own = eventsOfBlock(rerate.environmentId, row).filter(({ rating }) => rating.customer === customerId);
-      examined += own.length;
+      read += own.length;
+      examined += own.filter(({ event }) => isUsage(event)).length;
       lastBlock = row.id;
       found.push(...own.filter((stored) => concerns(rerate, stored)));
-      if (examined >= eventsMax) break;
+      if (read >= eventsMax) break;
     }
-    if (result.rows.length < 10 && result.rows.at(-1)?.id === lastBlock) {
-      return { events: await unvoided(db, rerate, found), examined, lastBlock, isLast: true };
-    }
-    if (result.rows.length === 0)
+    const isWhole = result.rows.length === 0 || result.rows.at(-1)?.id === lastBlock;
+    if (isWhole && result.rows.length < BLOCKS_A_READ)
       return { events: await unvoided(db, rerate, found), examined, lastBlock, isLast: true };
   }
   return { events: await unvoided(db, rerate, found), examined, lastBlock, isLast: false };
 }
 
 function concerns({ from, to, meters }: Rerate, { event, rating }: StoredEvent): boolean {
-  if (event.type === VOID_TYPE || isAdjusting(event)) return false;
+  if (!isUsage(event)) return false;
   if (event.occurredAt < from || event.occurredAt >= to) return false;
   return meters === null || rating.quantities.some(([meter]) => meters.includes(meter));
+}
+
+function isUsage(event: StoredEvent['event']): boolean {
+  return event.type !== VOID_TYPE && !isAdjusting(event);
 }
 
 async function unvoided(db: Queryable, { environmentId }: Rerate, events: readonly StoredEvent[]) {

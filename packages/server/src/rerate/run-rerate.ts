@@ -93,6 +93,8 @@ async function adjustPart(
     environmentId,
     now: services.now(environmentId),
     isExclusive: !isDryRun,
+    // What is taken back goes to grants that may be used up.
+    withSpent: true,
     // A dry run is rolled back: nothing may be believed of it.
     afterCommit: isDryRun ? [] : afterCommit,
     catalog,

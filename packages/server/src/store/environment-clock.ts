@@ -26,6 +26,11 @@ export class EnvironmentClocks {
     return this.#stopped.get(environmentId) ?? this.#machine();
   }
 
+  /** Whether the environment has a clock of its own, as far as this process knows. */
+  isStopped(environmentId: number): boolean {
+    return this.#stopped.has(environmentId);
+  }
+
   /** The time as events are received: a clock known to stand still is read again, the others cost nothing. */
   async read(db: Queryable, environmentId: number): Promise<number> {
     if (!this.#stopped.has(environmentId)) return this.#machine();

@@ -10,7 +10,7 @@ export const PROBLEM_PARAGRAPHS: Readonly<Record<ProblemCode, string>> = {
   invalid_request:
     'A member of the body, a parameter or a header breaks its schema. Each entry of errors names one (pointer for the body, parameter for path and query) and says what was expected. Unknown members are refused too, so that a misspelt one is never silently ignored.',
   invalid_catalog:
-    'The request is well-formed, but the rate card or charge model does not hold together: two prices tie, a total is priced with its parts, a meter does not exist. Each entry of errors has a remedy.',
+    'The request is well-formed, but the rate card or charge model does not hold together: two prices tie, a total is priced with its parts, a meter does not exist. Each entry of errors has a remedy. Of a whole catalog every entry at fault is named, and nothing of it is applied.',
   unauthenticated:
     'There is no key in the request, or the key is unknown, expired or revoked. Send Authorization: Bearer and the key; x-api-key works as well.',
   policy_refused:

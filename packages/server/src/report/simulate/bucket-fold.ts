@@ -10,6 +10,7 @@ import {
   readAccumulator,
   writeAccumulator,
 } from '../../record/accumulate.ts';
+import { isChargedAtClose } from '../../record/recorded-bucket.ts';
 import type { FoldedTotal } from './fold-messages.ts';
 
 /** Prices of single quantities that are remembered for a bucket: equal events are priced once. */
@@ -101,7 +102,7 @@ export class BucketFold {
   charge(): Decimal {
     this.#takeWholes();
     const { quantity } = this.#state;
-    if (this.price.timing === 'at_close') return ZERO;
+    if (this.price.timing === 'at_close' || isChargedAtClose(this.#aggregation)) return ZERO;
     if (this.price.timing === 'cumulative')
       return notBelowZero(this.bucket.rate.marginal(ZERO, notBelowZero(quantity)));
     const state = { events: BigInt(this.#events), quantity: notBelowZero(quantity), amount: this.#listed };

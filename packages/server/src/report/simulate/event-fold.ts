@@ -17,9 +17,11 @@ import {
   meterSchema,
 } from '../../catalog/custom-meter.ts';
 import { VOID_TYPE } from '../../event/event.ts';
+import { isAdjusting, mayAdjust } from '../../record/adjusting-event.ts';
 import { secondsBetween } from '../../record/accumulate.ts';
 import { unpackLines } from '../../record/blocks.ts';
 import { matchBucket, matchPrice } from '../../record/match-price.ts';
+import { isChargedAtClose } from '../../record/recorded-bucket.ts';
 import { isBeyondMoney, orderKey, whyAbsorbed } from '../../record/rate-group.ts';
 import { valueHash } from '../../record/value-hash.ts';
 import { BucketFold } from './bucket-fold.ts';
@@ -133,9 +135,9 @@ export class EventFold {
     const { c: customer, p: recorded } = head;
     if (customer === null || customer === 0) return false;
     if (recorded !== undefined && !recorded.startsWith(this.#prefix)) return false;
-    const isPlain = this.#isPlain && recorded !== undefined && !body.includes(VOID_TYPE);
+    const isPlain = this.#isPlain && recorded !== undefined && !body.includes(VOID_TYPE) && !mayAdjust(body);
     const event = isPlain ? PLAIN_EVENT : eventView(body, head.t ?? receivedAt, this.#isExact);
-    if (event.type === VOID_TYPE) return false;
+    if (event.type === VOID_TYPE || isAdjusting(event)) return false;
     // Usage that no card priced has no period of its own.
     const period = recorded ?? this.#periodAt(customer, event.occurredAt).period;
     if (!period.startsWith(this.#prefix)) return false;
@@ -186,7 +188,7 @@ export class EventFold {
     }
     if (whyAbsorbed({ event }, price) !== undefined) return;
     const place = { fold, event, dimensions };
-    if (isOrdered(price, bucket)) {
+    if (isOrdered(price, bucket) && !isChargedAtClose(meter.aggregation)) {
       this.#addQuantity(place, price, bucket, toText(quantity));
       return;
     }

@@ -1,6 +1,11 @@
 -- Holds and their resolutions, many in one call: what they touch is locked and read once, decided on in memory, and written once,
 -- so that one more of them costs no more statements.
 
+-- A hold that a process has taken to admit calls from by itself names that process.
+alter table hold add column lease_holder text;
+-- It has been asked back: only what calls in flight need is left of it.
+alter table hold add column is_recalled boolean not null default false;
+create index hold_lease on hold (environment_id) where lease_holder is not null and status = 'dispatched' and not is_recalled;
 create index wallet_of_customer on wallet (environment_id, customer_id, currency);
 
 -- Whether a grant may pay for a call whose meters are not known yet: one for some meters only cannot.
@@ -123,6 +128,7 @@ declare
   o_amount numeric[] := '{}';
   o_cause text[] := '{}';
   o_hold text[] := '{}';
+  room numeric;
   charge numeric;
   remaining numeric;
   available numeric;
@@ -328,11 +334,13 @@ begin
           continue;
         end if;
         refusals := null;
+        -- A lease is refused unless so many of it would fit.
+        room := coalesce((request ->> 'room')::numeric, 1);
         for j in 0 .. jsonb_array_length(request -> 'counters') - 1 loop
           one := request -> 'counters' -> j;
           continue when not (one -> 'enforce')::boolean;
           c := counter_of[n + j + 1];
-          if t_committed[c] + t_held[c] + (one ->> 'x')::numeric > (one ->> 'limit')::numeric then
+          if t_committed[c] + t_held[c] + room * (one ->> 'x')::numeric > (one ->> 'limit')::numeric then
             refusals := coalesce(refusals, '[]') || jsonb_build_object('kind', 'budget', 'budget', one -> 'b', 'member', one -> 'm',
               'measure', one -> 'u', 'limit', one -> 'limit', 'committed', t_committed[c]::text, 'held', t_held[c]::text, 'asked', one -> 'x');
           end if;
@@ -348,7 +356,7 @@ begin
               available := available + a_balance[a];
             end if;
           end loop;
-          if charge > available then
+          if room * charge > available then
             refusals := coalesce(refusals, '[]') || jsonb_build_object('kind', 'wallet', 'measure', 'charge',
               'available', available::text, 'held', a_balance[w_held[w]]::text, 'asked', request -> 'charge');
           end if;
@@ -610,9 +618,10 @@ begin
   end if;
   if cardinality(new_id) > 0 then
     insert into hold (environment_id, id, body_hash, customer_id, status, currency, amounts, dimensions, above, funds, counters,
-        created_at, expires_at)
+        created_at, expires_at, lease_holder)
       select environment, n.id, n.hash, (r.one ->> 'customer')::bigint, r.one ->> 'status', r.one ->> 'currency', r.one -> 'amounts',
-        r.one -> 'dimensions', r.one ->> 'above', n.funds, r.one -> 'counters', at, (r.one ->> 'expires')::timestamptz
+        r.one -> 'dimensions', r.one ->> 'above', n.funds, r.one -> 'counters', at, (r.one ->> 'expires')::timestamptz,
+        r.one ->> 'holder'
       from unnest(new_id, new_hash, new_step, new_funds) n(id, hash, step, funds), lateral (select requests -> (n.step - 1) as one) r
       order by n.id;
   end if;
