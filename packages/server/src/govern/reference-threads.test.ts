@@ -5,9 +5,8 @@ import { openWorld } from './reference-world.test-support.ts';
 
 /**
  * The threads that shared/reference/budget-enforcement.md lists, each by its reference: what went wrong there, and that it does
- * not here. Its table of behaviours (a to h) and the holds of peers are in reference-cases.test.ts; changes of clocks in
- * daylight.test.ts. Threads about a proxy's own streams (shell_gpt#738, litellm#36553, headroom#2026, freellmapi#156) are the
- * gateway's.
+ * not here. Its table of behaviours (a to h) and the holds of peers are in reference-cases.test.ts. Threads about a proxy's own
+ * streams (shell_gpt#738, litellm#36553, headroom#2026, freellmapi#156) are the gateway's.
  */
 let app: TestApp;
 beforeAll(async () => {
