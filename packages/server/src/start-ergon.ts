@@ -54,13 +54,19 @@ export type StartOptions = {
 /** Longest a stop waits for requests in flight. */
 const STOP_TIMEOUT_MS = 10_000;
 
+/** The pool hangs the whole connection, with all its statements, on an error of it. */
+function withoutClient(error: Error): object {
+  const { client: _, ...rest } = pino.stdSerializers.err(error) as { client?: unknown };
+  return rest;
+}
+
 /**
  * Starts the service: database, migrations, caches, HTTP.
  *
  * @throws LaunchError when a person has to change something (its message says what).
  */
 export async function startErgon(config: ErgonConfig, options: StartOptions = {}): Promise<RunningErgon> {
-  const log = pino({ level: config.logLevel });
+  const log = pino({ level: config.logLevel, serializers: { err: withoutClient } });
   const postgres = await providePostgres({
     databaseUrl: config.databaseUrl,
     dataDir: config.dataDir,

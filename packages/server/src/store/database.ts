@@ -47,15 +47,23 @@ export function openDatabase(config: DatabaseConfig, onIdleError: (error: Error)
     options:
       '-c timezone=UTC -c datestyle=ISO -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c jit=off',
   });
-  pool.on('error', onIdleError);
+  // While they are closed the server may be the first to hang up: that is no loss.
+  let isClosing = false;
+  const lost = (error: Error): void => {
+    if (!isClosing) onIdleError(error);
+  };
+  pool.on('error', lost);
   // The pool hears only idle connections. One that breaks between two statements of a transaction would end the process.
   pool.on('connect', (client) => {
-    client.on('error', onIdleError);
+    client.on('error', lost);
   });
   return {
     pool,
     transaction: (work) => inTransaction(pool, work),
-    close: () => pool.end(),
+    close() {
+      isClosing = true;
+      return pool.end();
+    },
   };
 }
 
