@@ -68,8 +68,9 @@ function checkQuantity(
   differences: Differences,
 ): void {
   if (one.target !== undefined || one.isTakeBack) return; // The resolvers compare their lines with those taken back.
-  const metered =
-    contribution?.value ?? (one.adjusted ?? one).rating.quantities.find(([meter]) => meter === line.meter)?.[1];
+  const { quantities, cost } = (one.adjusted ?? one).rating;
+  const recorded = line.meter === 'provider_cost' ? cost?.[0] : quantities.find(([meter]) => meter === line.meter)?.[1];
+  const metered = contribution?.value ?? recorded;
   const quantity =
     contribution !== undefined ? (contribution.value ?? ONE) : typeof metered === 'string' ? decimal(metered) : ZERO;
   if (!equals(quantity, decimal(line.quantity)))

@@ -37,6 +37,7 @@ export async function publishRateCard(
   const compiled = compileRateCard(spec);
   if (!compiled.ok) throw refuse('invalid_catalog', 'the rate card does not hold together', compiled.errors);
   await checkMeters(client, environmentId, spec);
+  checkMarkups(spec);
   const latest = await findLatest(client, environmentId, key);
   const row = await insertVersion(client, environmentId, {
     key,
@@ -89,6 +90,22 @@ async function deriveAll({ client, environmentId }: CatalogWrite, key: string, s
     );
   }
 }
+
+/** A provider's price and a machine's are in US dollars: with a markup they would be charged as if they were of the card's currency. */
+function checkMarkups({ currency, prices }: RateCardSpec): void {
+  if (currency === 'USD') return;
+  const errors = prices.flatMap(({ meter, charge_model: model }, index) => {
+    if (model.type !== 'cost_plus' || !DOLLAR_METERS.has(meter)) return [];
+    const detail = `${meter} is in USD, and the card in ${currency}`;
+    const remedy =
+      'make it a card in USD, or convert it: a per_unit price of what one USD is worth, with the markup in it';
+    return [{ pointer: `/prices/${index}/charge_model/type`, detail, remedy }];
+  });
+  if (errors.length > 0)
+    throw refuse('invalid_catalog', 'the rate card marks up another currency than its own', errors);
+}
+
+const DOLLAR_METERS: ReadonlySet<string> = new Set(['provider_cost', 'physical_cost']);
 
 /** A price for a meter that does not exist would silently charge nothing. */
 export async function checkMeters(

@@ -123,6 +123,18 @@ export function cardVersion(snapshot: CatalogSnapshot, id: number | null): CardV
   return undefined;
 }
 
+const pricingCost = new WeakMap<CompiledRateCard, boolean>();
+
+/** Whether a card charges for what the provider charges: then each event's cost has to be known before it is rated. */
+export function pricesProviderCost(card: CompiledRateCard): boolean {
+  let isPriced = pricingCost.get(card);
+  if (isPriced === undefined) {
+    isPriced = card.prices.some((price) => price.meter === 'provider_cost');
+    pricingCost.set(card, isPriced);
+  }
+  return isPriced;
+}
+
 /** The version of a card in force at an instant; `undefined` before its first. */
 export function versionAt(snapshot: CatalogSnapshot, cardKey: string, micros: number): CardVersion | undefined {
   const versions = snapshot.cards.get(cardKey);

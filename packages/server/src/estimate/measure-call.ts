@@ -41,7 +41,10 @@ export async function measureCall(
   const works = each(output, (tokens) => ({ ...fixed, outputTokens: fixed.outputTokens + tokens }));
   checkSize(works.high.newTokens + works.high.cachedTokens + works.high.outputTokens);
   const computed = where.place === undefined ? undefined : estimateCompute(where.place, works);
-  const events = each(output, (tokens) => syntheticEvent(body, tokens, where, catalog, now));
+  const events = each(output, (tokens) => {
+    const event = syntheticEvent(body, tokens, where, catalog, now);
+    return { ...event, providerCost: services.record.costOf(event, catalog)?.amount };
+  });
   const customer = await customerOf(services.database.pool, catalog.environmentId, body.customer);
   const list = [events.low, events.expected, events.high];
   const [low, expected, high] = (await previewCharges(services.database.pool, catalog, customer, list, now)) ?? [];

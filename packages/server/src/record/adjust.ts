@@ -122,8 +122,8 @@ function takenBack(
   { target }: AdjustmentPlan,
   rating: StoredEvent,
 ): Attributed {
-  const { quantities, work } = target.rating;
-  const prepared = prepareEvent(target.event, catalog, { quantities, work, model: rating.rating.model });
+  const { quantities, work, cost } = target.rating;
+  const prepared = prepareEvent(target.event, catalog, { quantities, work, cost, model: rating.rating.model });
   return {
     prepared: bare(takeBackEvent(environmentId, target.event, rating.event, rerateId, now), prepared),
     customer,

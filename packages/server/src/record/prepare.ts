@@ -31,6 +31,8 @@ export type PreparedEvent = {
   readonly flags: readonly UsageFlag[];
   /** How its work was counted, or why it was not; absent where nothing is known of the model. */
   readonly work: EventWork | undefined;
+  /** In USD, where it is known and a card may ask for it: the quantity of the meter provider_cost. */
+  readonly providerCost?: Decimal | undefined;
 };
 
 /** The built-in quantities as they were recorded: what a later build would count is not what was counted. */
@@ -62,7 +64,7 @@ const TOKEN_POSITIONS = TOKEN_METERS.map((meter) => ({
 export function prepareEvent(
   event: CapturedEvent,
   catalog: CatalogSnapshot,
-  recorded?: Pick<EventRating, 'quantities' | 'model' | 'work'>,
+  recorded?: Pick<EventRating, 'quantities' | 'model' | 'work' | 'cost'>,
 ): PreparedEvent {
   const flags: UsageFlag[] = [];
   const quantities: BuiltInQuantity[] = [];
@@ -104,6 +106,7 @@ export function prepareEvent(
     dimensions: dimensionsOf(event, usage, reported, model, work),
     flags,
     work,
+    providerCost: recorded === undefined || recorded.cost === null ? undefined : decimal(recorded.cost[0]),
   };
 }
 

@@ -14,7 +14,7 @@ import {
 import type { Bucket, CompiledPrice } from '@ergon/rating';
 import type { BillingMonth } from '../catalog/billing-month.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
-import type { CardVersion } from '../catalog/snapshot.ts';
+import { type CardVersion, pricesProviderCost } from '../catalog/snapshot.ts';
 import { burn, type LedgerUnits, ledgerDecimal, ledgerUnits, type Share } from '../ledger/burn.ts';
 import { type AccumulatorState, accumulate, type Increment, secondsBetween } from './accumulate.ts';
 import { type AccumulatorRow, type BucketWork, type Debit, drain, nameOf, post, workOf } from './bucket-work.ts';
@@ -46,6 +46,7 @@ export type MissingFacts = {
 /** What rating one event gave. `lines` are its lines as they are stored (encode-rating.ts). */
 export type RatedEvent = { lines: Uint8Array; unrated: [string, string, string][]; charge: LedgerUnits };
 
+const PROVIDER_COST = 'provider_cost';
 const NO_LINES = new Uint8Array(0);
 
 type Line = {
@@ -167,13 +168,32 @@ export class GroupRating {
         }
         continue;
       }
-      if (price.isFree) continue;
-      const cell = matchBucket(price, dimensions);
-      if (cell === undefined) rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
-      else if (isBeyondMoney(cell, quantity)) rated.unrated.push([meter, toText(quantity), 'amount_too_large']);
-      else this.#charge(event, { meter, price, cell, quantity }, undefined, row, rated);
+      this.#rateQuantity(event, { meter, price, quantity }, row, rated);
     }
     dimensions.token_class = undefined;
+    if (pricesProviderCost(version.card)) this.#rateProviderCost(event, row, version, rated);
+  }
+
+  /** What the provider charges is a quantity as any other; where it is not known there is nothing to put a markup on. */
+  #rateProviderCost(event: PreparedEvent, row: AccumulatorRow, version: CardVersion, rated: RatedEvent): void {
+    const { dimensions, providerCost: quantity } = event;
+    const price = matchPrice(version.card, PROVIDER_COST, dimensions);
+    if (price === undefined) return;
+    if (quantity !== undefined) this.#rateQuantity(event, { meter: PROVIDER_COST, price, quantity }, row, rated);
+    else if (event.usage !== undefined) rated.unrated.push([PROVIDER_COST, '0', 'no_provider_price']);
+  }
+
+  #rateQuantity(
+    event: PreparedEvent,
+    { meter, price, quantity }: Omit<Line, 'cell'>,
+    row: AccumulatorRow,
+    rated: RatedEvent,
+  ): void {
+    if (price.isFree) return;
+    const cell = matchBucket(price, event.dimensions);
+    if (cell === undefined) rated.unrated.push([meter, toText(quantity), 'no_matching_cell']);
+    else if (isBeyondMoney(cell, quantity)) rated.unrated.push([meter, toText(quantity), 'amount_too_large']);
+    else this.#charge(event, { meter, price, cell, quantity }, undefined, row, rated);
   }
 
   #rateContribution(

@@ -2,7 +2,7 @@ import { type CapturedEvent, VOID_TYPE } from '../event/event.ts';
 import { billingMonth } from '../catalog/billing-month.ts';
 import { applyTerms } from '../catalog/billing-terms.ts';
 import { type BilledCustomer, resolveCustomers } from '../catalog/customers.ts';
-import { type CatalogSnapshot, loadSnapshot } from '../catalog/snapshot.ts';
+import { type CatalogSnapshot, loadSnapshot, pricesProviderCost } from '../catalog/snapshot.ts';
 import { type Claim, claimIdentities } from '../identity/index.ts';
 import { LIMITS } from '../limits.ts';
 import { type CheckedEvent, findMistakes, type QualityFinding, writeFindings } from '../quality/index.ts';
@@ -278,6 +278,10 @@ async function attribute(
     if (customer === undefined) {
       return { prepared, customer, version: undefined, month: billingMonth(occurredAt, 'UTC'), actor };
     }
-    return { prepared, customer, ...applyTerms(catalog, customer, occurredAt), actor };
+    const terms = applyTerms(catalog, customer, occurredAt);
+    if (terms.version === undefined || !pricesProviderCost(terms.version.card))
+      return { prepared, customer, ...terms, actor };
+    const providerCost = services.costOf(prepared, catalog)?.amount;
+    return { prepared: { ...prepared, providerCost }, customer, ...terms, actor };
   });
 }

@@ -148,7 +148,7 @@ export class EventFold {
     const dimensions = this.#dimensions.of(event, head, rating);
     if (this.#asksLocalTime) dimensions[LOCAL_TIME_DIMENSION] = this.#localTime(customer, event.occurredAt);
     const place = { fold: this.#foldOf(customer, period), event, dimensions };
-    this.#addBuiltIn(place, head);
+    this.#addBuiltIn(place, this.#asked.has('provider_cost') ? withCost(head, rating) : head);
     for (const meter of this.#meters) {
       const contribution = meter.read(event);
       if (contribution !== undefined && contribution !== 'no_value') this.#addContribution(place, contribution);
@@ -268,6 +268,12 @@ export class EventFold {
   #localTime(customer: number, micros: number): string {
     return localMinuteOf(micros, this.#customers.get(customer)?.timeZone ?? 'UTC');
   }
+}
+
+/** What the provider charged stands beside the quantities. */
+function withCost(head: RatingHead, rating: string): RatingHead {
+  const { o: cost } = JSON.parse(rating) as { readonly o?: readonly [string, string] };
+  return cost === undefined ? head : { ...head, q: [...head.q, ['provider_cost', cost[0]]] };
 }
 
 /** Whether a price asks for the events one after another: an allowance of the first so many. */
