@@ -118,8 +118,6 @@ export const LIMITS = {
   keyBelievedWithoutStoreMs: 900_000,
   /** Members of a customer's metadata. */
   metadataMembersMax: 50,
-  /** Distinct values one unique meter counts per customer, minute and group in a rollup, and per period in an accumulator. */
-  uniqueValuesMax: 1_000_000,
   /** Fees, allowances or entitlements of one plan or add-on: each is looked at whenever a period opens or closes. */
   planPartsMax: 100,
   /** Phases, add-ons and coupons of one subscription, and subscriptions and overrides of one customer: ingest reads them whole. */
