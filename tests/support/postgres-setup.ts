@@ -8,7 +8,8 @@ import { migrate } from '../../packages/server/src/store/migrate.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    testPostgres: { readonly config: pg.ClientConfig; readonly template: string };
+    /** `logFile` is null where the server is not ours. */
+    testPostgres: { readonly config: pg.ClientConfig; readonly template: string; readonly logFile: string | null };
   }
 }
 
@@ -19,7 +20,9 @@ declare module 'vitest' {
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   const url = process.env['TEST_DATABASE_URL'];
   const server =
-    url === undefined || url === '' ? await ownServer() : { config: { connectionString: url }, stop: noStop };
+    url === undefined || url === ''
+      ? await ownServer()
+      : { config: { connectionString: url }, logFile: null, stop: noStop };
   const template = `ergon_test_template_${process.pid}_${Date.now().toString(36)}`;
   const admin = new pg.Client(server.config);
   await admin.connect();
@@ -28,7 +31,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   await client.connect();
   await migrate(client);
   await client.end();
-  project.provide('testPostgres', { config: server.config, template });
+  project.provide('testPostgres', { config: server.config, template, logFile: server.logFile });
   return async () => {
     await admin.query(`drop database if exists ${template} with (force)`);
     await admin.end();
@@ -36,7 +39,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   };
 }
 
-async function ownServer(): Promise<{ config: pg.ClientConfig; stop: () => Promise<void> }> {
+async function ownServer(): Promise<{ config: pg.ClientConfig; logFile: string; stop: () => Promise<void> }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'ergon-test-'));
   const silent = (): void => undefined;
   const server = await startEmbeddedPostgres({
@@ -44,10 +47,12 @@ async function ownServer(): Promise<{ config: pg.ClientConfig; stop: () => Promi
     isSynced: false,
     log: { info: silent, warn: console.warn, error: console.error },
     // Durable settings stay as in production, so that tests see production's behaviour; more test files than replicas connect.
-    settings: { max_connections: '200' },
+    // And what waits in a circle of locks is told whole.
+    settings: { max_connections: '200', log_error_verbosity: 'default', log_min_error_statement: 'error' },
   });
   return {
     config: { ...server.connection },
+    logFile: join(dataDir, 'postgres.log'),
     stop: async () => {
       await server.stop();
       rmSync(dataDir, { recursive: true, force: true });

@@ -1,9 +1,10 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { inject } from 'vitest';
 import { seedKey } from '../../packages/server/bench/support/seed.ts';
 import { type ServiceProcess, startService } from '../../packages/server/bench/support/service-process.ts';
 import { connectionUrl } from './ergon.ts';
@@ -38,7 +39,7 @@ export type ErgonProcesses = {
   /** How often PostgreSQL broke a circle of locks, as far as its connections have told: the last of it when they end. */
   deadlocks(): Promise<number>;
   /** What PostgreSQL's log says of them, where the test may read it. */
-  deadlockReport(): Promise<string>;
+  deadlockReport(): string;
   /** The processes alone; then what they counted is all told. */
   stopServices(): Promise<void>;
   stop(): Promise<void>;
@@ -91,7 +92,7 @@ export async function startErgonProcesses(count: number): Promise<ErgonProcesses
       );
       return Number(rows[0]?.deadlocks);
     },
-    deadlockReport: () => deadlockReport(sql),
+    deadlockReport,
     async stopServices() {
       await Promise.all(services.map((service) => service.stop()));
     },
@@ -105,12 +106,10 @@ export async function startErgonProcesses(count: number): Promise<ErgonProcesses
   };
 }
 
-/** Our own server keeps its log beside its data. */
-async function deadlockReport(sql: pg.Client): Promise<string> {
-  const found = await sql
-    .query<{ log: string }>(`select pg_read_file(current_setting('data_directory') || '/../postgres.log') as log`)
-    .catch(() => undefined);
-  const lines = found?.rows[0]?.log.split('\n') ?? [];
+/** Our own server's log: the statements that waited for each other. */
+function deadlockReport(): string {
+  const { logFile } = inject('testPostgres');
+  const lines = logFile === null ? [] : readFileSync(logFile, 'utf8').split('\n');
   return lines.filter((_, at) => lines.slice(Math.max(0, at - 12), at + 1).some(isDeadlock)).join('\n');
 }
 

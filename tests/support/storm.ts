@@ -239,7 +239,7 @@ export async function storm(processes: ErgonProcesses, forMs: number, seed: numb
   await settle(processes, state);
   await processes.stopServices();
   // A process tells what it counted when it ends.
-  expect(await processes.deadlocks(), await processes.deadlockReport()).toBe(0);
+  expect(await processes.deadlocks(), processes.deadlockReport()).toBe(0);
   await makeDeadlock(processes);
   expect(await processes.deadlocks(), 'one that was made').toBe(1);
   expect(logged(processes)).toEqual([]);

@@ -69,6 +69,8 @@ export class HoldDesk {
   readonly #budgetKeys = new Map<number, string>();
   /** Customers, by id, with a wallet in a currency: a wallet stays, so it need not be looked for again. */
   readonly #prepaid = new Set<string>();
+  /** Customers, by id, with the accounts that a charge in a currency needs: they stay too. */
+  readonly #withAccounts = new Set<string>();
   /** Customers, by id, whose last charged hold in a currency found no wallet. */
   readonly #postpaid = new Set<string>();
   #waiting = 0;
@@ -91,7 +93,7 @@ export class HoldDesk {
 
   /** Whether the customer was last seen without a wallet in the currency. */
   isPostpaid(customerId: number, currency: string): boolean {
-    return this.#postpaid.has(`${customerId} ${currency}`);
+    return this.#postpaid.has(walletName(customerId, currency));
   }
 
   #enqueue(
@@ -140,6 +142,7 @@ export class HoldDesk {
   async #take(environmentId: number, group: readonly Waiting[]): Promise<void> {
     const at = this.#now(environmentId);
     const revision = group.find((one) => one.revision !== undefined)?.revision ?? 0n;
+    await this.#makeAccounts(environmentId, group);
     const answers = await this.#call([
       environmentId,
       revision.toString(),
@@ -183,8 +186,30 @@ export class HoldDesk {
     }
   }
 
+  /** In a transaction of its own: nobody waits for an account that one who holds locks has made and not yet committed. */
+  async #makeAccounts(environmentId: number, group: readonly Waiting[]): Promise<void> {
+    const missing = new Map<string, { customer: number; currency: string }>();
+    for (const { request } of group) {
+      if (!('customer' in request) || request.customer === null || request.currency === null) continue;
+      const name = walletName(request.customer, request.currency);
+      if (Number(request.charge ?? 0) > 0 && !this.#withAccounts.has(name)) {
+        missing.set(name, { customer: request.customer, currency: request.currency });
+      }
+    }
+    if (missing.size === 0) return;
+    const owners = [...missing.values()];
+    await this.#database.pool.query('select ergon_make_accounts($1, $2::int8[], $3::text[])', [
+      environmentId,
+      owners.map(({ customer }) => customer),
+      owners.map(({ currency }) => currency),
+    ]);
+    if (this.#withAccounts.size > CACHED_MAX) this.#withAccounts.clear();
+    for (const name of missing.keys()) this.#withAccounts.add(name);
+  }
+
   #withWallet(request: HoldRequest | Resolution): object {
-    const isKnown = 'customer' in request && this.#prepaid.has(`${request.customer} ${request.currency}`);
+    if (!('customer' in request) || request.customer === null) return request;
+    const isKnown = this.#prepaid.has(walletName(request.customer, request.currency));
     return isKnown ? { ...request, prepaid: true } : request;
   }
 
@@ -192,7 +217,7 @@ export class HoldDesk {
     group.forEach(({ request }, index) => {
       const answer = answers[index];
       if (answer?.outcome !== 'held' || !('customer' in request) || request.customer === null) return;
-      const wallet = `${request.customer} ${request.currency ?? ''}`;
+      const wallet = walletName(request.customer, request.currency);
       const known = answer.funded ? this.#prepaid : this.#postpaid;
       if (known.size > CACHED_MAX) known.clear();
       if (answer.funded) this.#postpaid.delete(wallet);
@@ -232,6 +257,10 @@ export class HoldDesk {
       }
     }
   }
+}
+
+function walletName(customerId: number, currency: string | null): string {
+  return `${customerId} ${currency ?? ''}`;
 }
 
 /** What the next statement takes: new holds of one catalog revision, and resolutions. */

@@ -22,7 +22,14 @@ export async function postSubscriptionAmounts(
 ): Promise<bigint[]> {
   const first = amounts[0];
   if (first === undefined) return [];
-  // In id order, as ingest locks them.
+  const owners = amounts.map(() => first.customerId);
+  const currencies = amounts.map(({ currency }) => currency);
+  await client.query('select ergon_make_accounts($1, $2::int8[], $3::text[])', [
+    first.environmentId,
+    owners,
+    currencies,
+  ]);
+  // In id order, as ingest locks them: who has the receivable may make the credit account.
   await client.query(
     `select from account where environment_id = $1 and customer_id = $2 and kind in ('receivable', 'customer_credit')
      order by id for update`,
