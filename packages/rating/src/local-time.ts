@@ -5,12 +5,21 @@ export type Window = 'hour' | 'day';
 
 const LOCAL_TIME = /^(\d{4}-\d{2}-\d{2})T(\d{2}):(\d{2})(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?$/;
 
+type LocalTime = { readonly day: string; readonly hour: string; readonly minuteOfDay: number };
+
+/** Usage comes in runs of one minute, and each price of an event asks again. */
+let latest: { readonly text: string; readonly time: LocalTime | undefined } = { text: '', time: undefined };
+
 /** The local time of an event, or `undefined` where the dimension is missing or no local time. */
-export function localTime(
-  dimensions: Dimensions,
-): { readonly day: string; readonly hour: string; readonly minuteOfDay: number } | undefined {
+export function localTime(dimensions: Dimensions): LocalTime | undefined {
   const text = dimensions[LOCAL_TIME_DIMENSION];
-  const match = typeof text === 'string' ? LOCAL_TIME.exec(text) : null;
+  if (typeof text !== 'string') return undefined;
+  if (text !== latest.text) latest = { text, time: parseLocalTime(text) };
+  return latest.time;
+}
+
+function parseLocalTime(text: string): LocalTime | undefined {
+  const match = LOCAL_TIME.exec(text);
   if (match === null) return undefined;
   const [, day = '', hour = '', minute = '', offset = ''] = match;
   // The offset keeps the two hours apart that a zone lives twice when its clocks go back.

@@ -10,8 +10,9 @@ const TAKE_BACK_TYPE = 'event.rating_taken_back';
 type Origin = Pick<CapturedEvent, 'type' | 'source'>;
 
 /** Whether the event is a record that adjusts the charge of another: it has lines, and no usage of its own. */
-export function isAdjusting({ type, source }: Origin): boolean {
-  return source === OWN_SOURCE && (type === RATING_TYPE || type === TAKE_BACK_TYPE);
+export function isAdjusting(event: Origin): boolean {
+  // Anybody's event has a type; few have one of these, and only then the source is looked at.
+  return (event.type === RATING_TYPE || event.type === TAKE_BACK_TYPE) && event.source === OWN_SOURCE;
 }
 
 /** Whether the text of an event may be that of an adjusting record: the types of both begin alike. */

@@ -13,11 +13,14 @@ const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** Larger than any block a transaction can write (LIMITS.groupEventsMax events of LIMITS.eventBytesMax). */
 const BLOCK_BYTES_MAX = 1024 * 1024 * 1024;
 
+/** Some ten times what is packed comes out: pieces so large that most blocks are few of them. */
+const DECOMPRESSION = { maxOutputLength: BLOCK_BYTES_MAX, chunkSize: 1024 * 1024 };
+
 /** Compresses on another thread: the event loop has better things to do. */
 export function packLines(text: Buffer): Promise<Buffer> {
   return compress(text, COMPRESSION);
 }
 
 export function unpackLines(packed: Uint8Array): string[] {
-  return zstdDecompressSync(packed, { maxOutputLength: BLOCK_BYTES_MAX }).toString('utf8').split('\n');
+  return zstdDecompressSync(packed, DECOMPRESSION).toString('utf8').split('\n');
 }

@@ -345,11 +345,12 @@ function notBelow(amount: Decimal, charged: LedgerUnits): Decimal {
 
 /** Who pays for a call that failed or was retried is the price's policy, decided on the event alone (DESIGN section 9). */
 export function whyAbsorbed(
-  { event: { isFinal, status } }: { readonly event: Pick<CapturedEvent, 'isFinal' | 'status'> },
+  { event }: { readonly event: Pick<CapturedEvent, 'isFinal' | 'status'> },
   price: CompiledPrice,
 ): 'failed_call' | 'retry' | undefined {
-  if (!isFinal) return price.retries === 'absorb' ? 'retry' : undefined;
-  return status !== 'ok' && price.failedCalls === 'absorb' ? 'failed_call' : undefined;
+  if (price.retries !== 'absorb' && price.failedCalls !== 'absorb') return undefined;
+  if (!event.isFinal) return price.retries === 'absorb' ? 'retry' : undefined;
+  return event.status !== 'ok' && price.failedCalls === 'absorb' ? 'failed_call' : undefined;
 }
 
 /** Quantities below this are never too dear at any price a card may hold; only the others are looked at. */

@@ -12,14 +12,11 @@ import {
 } from '../../record/accumulate.ts';
 import { isChargedAtClose } from '../../record/recorded-bucket.ts';
 import type { FoldedTotal } from './fold-messages.ts';
+import { WholeSum } from './whole-sum.ts';
 
 /** Prices of single quantities that are remembered for a bucket: equal events are priced once. */
 const LISTED_REMEMBERED_MAX = 20_000;
 const listedOf = new WeakMap<Bucket, Map<string, Decimal>>();
-
-/** Together below 2^53, so that no sum of the one and the other is ever rounded. */
-const WHOLE_DIGITS_MAX = 15;
-const WHOLES_MAX = 8_000_000_000_000_000;
 
 /** The running total of one customer, period and bucket while events are read. Totals of parts of the events can be merged. */
 export class BucketFold {
@@ -30,7 +27,7 @@ export class BucketFold {
   readonly bucket: Bucket;
   #values: Set<string> | undefined;
   #events = 0;
-  #wholes = 0;
+  #added = new WholeSum();
   #listed = ZERO;
 
   constructor(price: CompiledPrice, bucket: Bucket, aggregation: Aggregation) {
@@ -44,19 +41,14 @@ export class BucketFold {
   /** A quantity of an event under a price whose order does not matter. */
   add(text: string): void {
     this.#events += 1;
-    const whole = Number(text);
-    // Most quantities are small counts, whose sum a double holds exactly; they are taken into the exact sum before it cannot.
-    if (text.length <= WHOLE_DIGITS_MAX && Number.isInteger(whole)) {
-      this.#wholes += whole;
-      if (Math.abs(this.#wholes) >= WHOLES_MAX) this.#takeWholes();
-    } else this.#state.quantity = add(this.#state.quantity, decimal(text));
+    this.#added.add(text);
     this.#list(text);
   }
 
-  #takeWholes(): void {
-    if (this.#wholes === 0) return;
-    this.#state.quantity = add(this.#state.quantity, decimal(this.#wholes));
-    this.#wholes = 0;
+  /** The counts of events into the state that meters keep. */
+  #takeAdded(): void {
+    this.#state.quantity = add(this.#state.quantity, this.#added.total());
+    this.#added = new WholeSum();
   }
 
   /** What an event gave to a custom meter. @returns whether it was a value not seen before, of a unique meter. */
@@ -100,7 +92,7 @@ export class BucketFold {
 
   /** What the bucket would have been charged while its period ran. Below zero usage costs nothing. */
   charge(): Decimal {
-    this.#takeWholes();
+    this.#takeAdded();
     const { quantity } = this.#state;
     if (this.price.timing === 'at_close' || isChargedAtClose(this.#aggregation)) return ZERO;
     if (this.price.timing === 'cumulative')
@@ -110,7 +102,7 @@ export class BucketFold {
   }
 
   folded(place: Pick<FoldedTotal, 'customer' | 'period' | 'bucket' | 'meter'>): FoldedTotal {
-    this.#takeWholes();
+    this.#takeAdded();
     return {
       ...place,
       events: this.#events,

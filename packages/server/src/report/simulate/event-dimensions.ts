@@ -4,7 +4,8 @@ import { TOKEN_METERS } from '../../catalog/built-in-meters.ts';
 import { scalarText } from '../../catalog/custom-meter.ts';
 import { decodeRating } from '../../record/encode-rating.ts';
 import { hasUsage, recordedDimensions } from '../../record/prepare.ts';
-import type { EventView, RatingHead } from './stored-lines.ts';
+import type { EventView } from './stored-event.ts';
+import type { RatingHead } from './stored-lines.ts';
 
 type Dimensions = Record<string, string | undefined>;
 
@@ -12,14 +13,14 @@ type Dimensions = Record<string, string | undefined>;
 const PLAIN: Readonly<Record<string, (event: EventView, head: RatingHead) => string | undefined>> = {
   type: (event) => event.type,
   status: (event) => event.status,
-  model: (event) => text(event.data.model),
+  model: (event) => event.text('model'),
   canonical_model: (_event, head) => head.m?.[0],
   model_family: (_event, head) => head.m?.[1],
-  feature: (event) => text(event.data.feature),
-  user: (event) => text(event.data.user),
-  team: (event) => text(event.data.team),
-  agent: (event) => text(event.data.agent),
-  kind: (event) => text(event.data.kind),
+  feature: (event) => event.text('feature'),
+  user: (event) => event.text('user'),
+  team: (event) => event.text('team'),
+  agent: (event) => event.text('agent'),
+  kind: (event) => event.text('kind'),
   [PROMPT_TOKENS_DIMENSION]: (event, head) => (hasUsage(event) ? promptLength(head) : undefined),
   // Filled while an event's quantities are looked at.
   token_class: () => undefined,
@@ -72,9 +73,11 @@ export class EventDimensions {
   }
 
   /** Another model answered than was asked for, or a count was too large to be metered: the plain members do not tell it. */
-  #isPeculiar({ data }: EventView, rating: string): boolean {
-    const { usage } = data;
-    if (typeof usage === 'object' && usage !== null && 'iterations' in usage) return true;
+  #isPeculiar(event: EventView, rating: string): boolean {
+    if (event.mentions('"iterations"')) {
+      const { usage } = event.data;
+      if (typeof usage === 'object' && usage !== null && 'iterations' in usage) return true;
+    }
     return this.#asksPrompt && rating.includes('quantity_too_large');
   }
 }
@@ -94,8 +97,4 @@ function property({ data }: EventView, name: string): string | undefined {
   if (!Object.hasOwn(properties, name)) return undefined;
   const scalar = scalarText((properties as Readonly<Record<string, unknown>>)[name]);
   return scalar === undefined || scalar.length > 256 ? undefined : scalar;
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
 }

@@ -1,4 +1,4 @@
-import { add, type Decimal, decimal, ONE, toText, ZERO } from '@ergon/exact';
+import { decimal, ONE, toText, ZERO } from '@ergon/exact';
 import {
   type Bucket,
   type CompiledPrice,
@@ -34,10 +34,12 @@ import type {
   FoldedTotal,
   FoldResult,
   FoldSetup,
-  OrderedEvent,
+  OrderedPlace,
 } from './fold-messages.ts';
 import { dimensionsAsked } from './simulated-total.ts';
-import { type EventView, eventView, PLAIN_EVENT, type RatingHead, ratingHead } from './stored-lines.ts';
+import { type EventView, PLAIN_EVENT, StoredEvent } from './stored-event.ts';
+import { type RatingHead, ratingHead } from './stored-lines.ts';
+import { WholeSum } from './whole-sum.ts';
 
 type Dimensions = Record<string, string | undefined>;
 type CustomerFold = { readonly customer: number; readonly period: string; readonly buckets: Map<Bucket, BucketFold> };
@@ -45,9 +47,6 @@ type CustomerFold = { readonly customer: number; readonly period: string; readon
 type Place = { readonly fold: CustomerFold; readonly event: EventView; readonly dimensions: Dimensions };
 
 const TOKEN_CLASS_OF: ReadonlyMap<string, string> = new Map(TOKEN_METERS.map((meter) => [meter.key, meter.tokenClass]));
-
-/** How the types of Ergon's own events begin. */
-const OWN_TYPES = '"event.';
 
 /** Thrown when a simulation would need more memory than it may have. */
 export class TooManyError extends Error {}
@@ -73,9 +72,13 @@ export class EventFold {
   readonly #onlyPrefix: string | undefined;
   readonly #folds = new Map<number, CustomerFold[]>();
   readonly #positions = new Map<Bucket, number>();
-  readonly #unrated = new Map<string, Decimal>();
+  readonly #unrated = new Map<string, WholeSum>();
+  readonly #orderedPlaces = new WeakMap<CustomerFold, Map<Bucket, number>>();
+  #orderedCount = 0;
   #newBuckets: FoldBucket[] = [];
-  #ordered: OrderedEvent[] = [];
+  #newPlaces: OrderedPlace[] = [];
+  #places: number[] = [];
+  #quantities: string[] = [];
   #totals = 0;
   #values = 0;
 
@@ -103,19 +106,32 @@ export class EventFold {
 
   /** Takes a block's events into the totals. */
   fold({ sequence, receivedAt, events, ratings, voided }: FoldBlock): FoldedBlock {
-    const bodies = unpackLines(events);
-    const rated = unpackLines(ratings);
+    let bodies: readonly string[] | undefined;
     const isVoided = new Set(voided);
     let count = 0;
-    for (let position = 0; position < bodies.length; position++) {
-      const body = bodies[position] ?? '';
-      if (body === '' || isVoided.has(position)) continue;
-      if (this.#addEvent(body, rated[position] ?? '', receivedAt)) count += 1;
+    for (const [position, rating] of unpackLines(ratings).entries()) {
+      if (rating === '' || isVoided.has(position)) continue;
+      const head = this.#headOf(rating);
+      if (head === undefined) continue;
+      let event = PLAIN_EVENT;
+      if (!this.#isPlain || !isPlainUsage(head)) {
+        // Unpacked when first needed: under a plain card, for few blocks.
+        bodies ??= unpackLines(events);
+        event = new StoredEvent(bodies[position] ?? '', head.t ?? receivedAt, this.#isExact);
+      }
+      if (this.#addEvent(event, head, rating)) count += 1;
     }
-    const folded = { sequence, events: count, ordered: this.#ordered, buckets: this.#newBuckets };
-    this.#ordered = [];
+    return { sequence, events: count, ...this.#takeNew() };
+  }
+
+  #takeNew(): Omit<FoldedBlock, 'sequence' | 'events'> {
+    const ordered = { places: Uint32Array.from(this.#places), quantities: this.#quantities.join(' ') };
+    const taken = { ordered, buckets: this.#newBuckets, orderedPlaces: this.#newPlaces };
+    this.#places = [];
+    this.#quantities = [];
     this.#newBuckets = [];
-    return folded;
+    this.#newPlaces = [];
+    return taken;
   }
 
   finish(): FoldResult {
@@ -128,22 +144,24 @@ export class EventFold {
         }
       }
     }
-    return { totals, unrated: [...this.#unrated].map(([meter, quantity]) => [meter, toText(quantity)]) };
+    return { totals, unrated: [...this.#unrated].map(([meter, sum]) => [meter, toText(sum.total())]) };
+  }
+
+  /** The beginning of a rating; undefined where it tells already that the simulation is not about the event. */
+  #headOf(rating: string): RatingHead | undefined {
+    if (this.#onlyPrefix !== undefined && !rating.startsWith(this.#onlyPrefix)) return undefined;
+    const head = ratingHead(rating);
+    if (head.c === null || head.c === 0) return undefined;
+    return head.p !== undefined && !head.p.startsWith(this.#prefix) ? undefined : head;
   }
 
   /** @returns whether the event belongs to the simulated month. */
-  #addEvent(body: string, rating: string, receivedAt: number): boolean {
-    if (this.#onlyPrefix !== undefined && !rating.startsWith(this.#onlyPrefix)) return false;
-    const head = ratingHead(rating);
-    const { c: customer, p: recorded } = head;
-    if (customer === null || customer === 0) return false;
-    if (recorded !== undefined && !recorded.startsWith(this.#prefix)) return false;
-    const isPlain = this.#isPlain && recorded !== undefined && !body.includes(OWN_TYPES);
-    const event = isPlain ? PLAIN_EVENT : eventView(body, head.t ?? receivedAt, this.#isExact);
+  #addEvent(event: EventView, head: RatingHead, rating: string): boolean {
     // Their lines correct charges; the usage is that of the events they are about.
     if (event.type === VOID_TYPE || isAdjusting(event)) return false;
     // Usage that no card priced has no period of its own.
-    const period = recorded ?? this.#periodAt(customer, event.occurredAt).period;
+    const customer = head.c ?? 0;
+    const period = head.p ?? this.#periodAt(customer, event.occurredAt).period;
     if (!period.startsWith(this.#prefix)) return false;
     const dimensions = this.#dimensions.of(event, head, rating);
     if (this.#asksLocalTime) dimensions[LOCAL_TIME_DIMENSION] = this.#localTime(customer, event.occurredAt);
@@ -217,8 +235,24 @@ export class EventFold {
       this.#total(place, price, bucket, 'sum').add(quantity);
       return;
     }
-    const { customer, period } = place.fold;
-    this.#ordered.push({ customer, period, bucket: this.#position(price, bucket, place.dimensions), quantity });
+    this.#places.push(this.#orderedPlace(place, price, bucket));
+    this.#quantities.push(quantity);
+  }
+
+  #orderedPlace({ fold, dimensions }: Place, price: CompiledPrice, bucket: Bucket): number {
+    let places = this.#orderedPlaces.get(fold);
+    if (places === undefined) {
+      places = new Map();
+      this.#orderedPlaces.set(fold, places);
+    }
+    const known = places.get(bucket);
+    if (known !== undefined) return known;
+    const position = this.#orderedCount;
+    this.#orderedCount += 1;
+    places.set(bucket, position);
+    const { customer, period } = fold;
+    this.#newPlaces.push({ customer, period, bucket: this.#position(price, bucket, dimensions) });
+    return position;
   }
 
   #total({ fold, dimensions }: Place, price: CompiledPrice, bucket: Bucket, aggregation: Aggregation): BucketFold {
@@ -254,7 +288,12 @@ export class EventFold {
   }
 
   #noteUnrated(meter: string, quantity: string): void {
-    this.#unrated.set(meter, add(this.#unrated.get(meter) ?? ZERO, decimal(quantity)));
+    let sum = this.#unrated.get(meter);
+    if (sum === undefined) {
+      sum = new WholeSum();
+      this.#unrated.set(meter, sum);
+    }
+    sum.add(quantity);
   }
 
   #periodAt(customer: number, micros: number): BillingMonth {
@@ -268,6 +307,22 @@ export class EventFold {
   #localTime(customer: number, micros: number): string {
     return localMinuteOf(micros, this.#customers.get(customer)?.timeZone ?? 'UTC');
   }
+}
+
+const MINUS = 0x2d;
+const ZERO_DIGIT = 0x30;
+
+/**
+ * Whether the rating alone tells that the event is usage of a period that is known: a void's quantities are below zero or zero, an
+ * adjusting record has none.
+ */
+function isPlainUsage({ p: period, q: quantities }: RatingHead): boolean {
+  if (period === undefined) return false;
+  for (const [, quantity] of quantities) {
+    const first = quantity.charCodeAt(0);
+    if (first !== MINUS && first !== ZERO_DIGIT) return true;
+  }
+  return false;
 }
 
 /** What the provider charged stands beside the quantities. */

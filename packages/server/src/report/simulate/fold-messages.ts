@@ -40,21 +40,26 @@ export type FoldBlock = {
 /** A bucket of the simulated card: its price, and dimensions that lead to it. */
 export type FoldBucket = { readonly price: string; readonly dimensions: Readonly<Record<string, string | undefined>> };
 
-/** An event of a price that asks what came before it; `bucket` is a position among the thread's buckets. */
-export type OrderedEvent = {
-  readonly customer: number;
-  readonly period: string;
-  readonly bucket: number;
-  readonly quantity: string;
+/** A running total whose events are charged one after another; `bucket` is a position among the thread's buckets. */
+export type OrderedPlace = { readonly customer: number; readonly period: string; readonly bucket: number };
+
+/** Events of prices that ask what came before them: where each belongs, and how much it is. */
+export type OrderedEvents = {
+  /** Positions among the thread's ordered places. */
+  readonly places: Uint32Array<ArrayBuffer>;
+  /** Decimal texts, separated by spaces: one long text passes between threads faster than many short ones. */
+  readonly quantities: string;
 };
 
 export type FoldedBlock = {
   readonly sequence: number;
   /** Events that the simulation is about. */
   readonly events: number;
-  readonly ordered: readonly OrderedEvent[];
+  readonly ordered: OrderedEvents;
   /** Buckets not seen before, in the order of their positions. */
   readonly buckets: readonly FoldBucket[];
+  /** Ordered places not seen before, likewise. */
+  readonly orderedPlaces: readonly OrderedPlace[];
 };
 
 /** Everything of one customer, billing period and bucket that one thread has read. */

@@ -1,7 +1,8 @@
 import { add, type Decimal, decimal, larger, negate, ZERO } from '@ergon/exact';
 import { type Bucket, type EventState, FIRST_EVENT } from '@ergon/rating';
 
-type Running = { state: EventState; charged: Decimal };
+/** What was charged of a bucket by now. */
+export type Running = { readonly bucket: Bucket; state: EventState; charged: Decimal };
 
 /** Running totals of prices that ask for a customer's events one after another, in the order in which they came. */
 export class OrderedCharges {
@@ -13,14 +14,25 @@ export class OrderedCharges {
     this.#totalsMax = totalsMax;
   }
 
-  /** @returns whether there was room for it. */
-  add(customer: number, period: string, bucket: Bucket, quantity: string): boolean {
-    const running = this.#running(`${customer} ${period}`, bucket);
-    const next = bucket.perEvent?.next(running.state, decimal(quantity));
-    if (next === undefined) throw new Error('a price that is not charged by event was given one');
-    running.state = next.state;
-    // What was charged is the most that can be given back (record/rate-group.ts).
-    running.charged = add(running.charged, larger(next.charge.amount, negate(running.charged)));
+  /** The running total of a place: one for all threads. */
+  place(customer: number, period: string, bucket: Bucket): Running {
+    const key = `${customer} ${period}`;
+    let buckets = this.#totals.get(key);
+    if (buckets === undefined) {
+      buckets = new Map();
+      this.#totals.set(key, buckets);
+    }
+    let running = buckets.get(bucket);
+    if (running === undefined) {
+      running = { bucket, state: FIRST_EVENT, charged: ZERO };
+      buckets.set(bucket, running);
+      this.#count += 1;
+    }
+    return running;
+  }
+
+  /** Whether there was room for all of them. */
+  get isWithin(): boolean {
     return this.#count <= this.#totalsMax;
   }
 
@@ -30,19 +42,13 @@ export class OrderedCharges {
       for (const { charged } of buckets.values()) yield { customer, charged };
     }
   }
+}
 
-  #running(key: string, bucket: Bucket): Running {
-    let buckets = this.#totals.get(key);
-    if (buckets === undefined) {
-      buckets = new Map();
-      this.#totals.set(key, buckets);
-    }
-    let running = buckets.get(bucket);
-    if (running === undefined) {
-      running = { state: FIRST_EVENT, charged: ZERO };
-      buckets.set(bucket, running);
-      this.#count += 1;
-    }
-    return running;
-  }
+/** The next event of a place. */
+export function addOrdered(running: Running, quantity: string): void {
+  const next = running.bucket.perEvent?.next(running.state, decimal(quantity));
+  if (next === undefined) throw new Error('a price that is not charged by event was given one');
+  running.state = next.state;
+  // What was charged is the most that can be given back (record/rate-group.ts).
+  running.charged = add(running.charged, larger(next.charge.amount, negate(running.charged)));
 }

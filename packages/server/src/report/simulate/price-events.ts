@@ -6,7 +6,7 @@ import { matchBucket } from '../../record/match-price.ts';
 import { BucketFold } from './bucket-fold.ts';
 import type { FoldAnswer, FoldBlock, FoldBucket, FoldedBlock, FoldResult, FoldSetup } from './fold-messages.ts';
 import { FoldThread } from './fold-thread.ts';
-import { OrderedCharges } from './ordered-charges.ts';
+import { addOrdered, OrderedCharges, type Running } from './ordered-charges.ts';
 
 /** More threads than this would take the machine from ingest. */
 const THREADS_MAX = Math.min(4, availableParallelism());
@@ -88,6 +88,7 @@ class EventPricing {
   readonly #aggregations: ReadonlyMap<string, Aggregation>;
   readonly #buckets = new Map<FoldThread, Placed[]>();
   readonly #ordered: OrderedCharges;
+  readonly #orderedPlaces = new Map<FoldThread, Running[]>();
   readonly #totals = new Map<string, Map<Bucket, BucketFold>>();
   readonly #unrated = new Map<string, Decimal>();
   /** Blocks that came back before an earlier one did. */
@@ -157,10 +158,21 @@ class EventPricing {
       if (early === undefined) return;
       this.#early.delete(this.#next);
       this.#next += 1;
-      for (const { customer, period, bucket, quantity } of early.folded.ordered) {
-        const { bucket: own } = this.#placed(early.thread, bucket);
-        if (!this.#ordered.add(customer, period, own, quantity)) this.tooMany ??= 'running totals';
-      }
+      this.#charge(early.thread, early.folded);
+    }
+  }
+
+  #charge(thread: FoldThread, { ordered, orderedPlaces }: FoldedBlock): void {
+    const known = this.#orderedPlaces.get(thread) ?? [];
+    this.#orderedPlaces.set(thread, known);
+    for (const { customer, period, bucket } of orderedPlaces)
+      known.push(this.#ordered.place(customer, period, this.#placed(thread, bucket).bucket));
+    if (!this.#ordered.isWithin) this.tooMany ??= 'running totals';
+    const quantities = ordered.quantities.split(' ');
+    for (const [index, position] of ordered.places.entries()) {
+      const running = known[position];
+      if (running === undefined) throw new Error('a thread named a place it has not told of');
+      addOrdered(running, quantities[index] ?? '');
     }
   }
 

@@ -127,6 +127,11 @@ const CARDS: readonly (readonly [name: string, prices: readonly object[], method
     [price('spent', { type: 'percentage', rate: '0.1', fixed_amount: '1', free_events: 2, free_units: '500' })],
     'ordered_events',
   ],
+  [
+    'nothing asked of the events but that they were there',
+    [price('requests', { type: 'percentage', rate: '0', fixed_amount: '1', free_events: 3 })],
+    'ordered_events',
+  ],
   ['the amount carried by the event', [price('spent', { type: 'dynamic', multiplier: '1.5' })], 'grouped_events'],
   [
     'a cost and a markup on each',

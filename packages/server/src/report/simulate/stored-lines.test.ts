@@ -2,10 +2,13 @@ import { decimal } from '@ergon/exact';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ByteWriter } from '../../event/byte-writer.ts';
+import { writeCanonical } from '../../event/canonical.ts';
+import { parseInstant } from '../../event/instant.ts';
 import { decodeRating, writeLine, writeRating } from '../../record/encode-rating.ts';
 import { recordedDimensions } from '../../record/prepare.ts';
 import { EventDimensions } from './event-dimensions.ts';
-import { eventView, ratingHead } from './stored-lines.ts';
+import { StoredEvent } from './stored-event.ts';
+import { ratingHead } from './stored-lines.ts';
 
 /** Text that would end a member early, were it not escaped. */
 const hostile = fc.oneof(
@@ -47,6 +50,52 @@ test('the beginning of a rating reads as the whole of it does, whatever texts ar
       expect(head.m ?? []).toEqual(whole.model === null ? [] : [whole.model.canonical, whole.model.family]);
     }),
     { numRuns: 500 },
+  );
+});
+
+const scalar = fc.oneof(
+  hostile,
+  fc.constantFrom(',"type":"x', '"time":"2026', '}', '{"data":{', 'plain'),
+  fc.double(),
+  fc.boolean(),
+);
+const member = fc.oneof(
+  { weight: 4, arbitrary: scalar },
+  fc.constant(null),
+  fc.array(scalar, { maxLength: 2 }),
+  fc.dictionary(fc.constantFrom('model', 'type', 'a'), scalar, { maxKeys: 2 }),
+);
+const stored = fc.record(
+  {
+    data: fc.dictionary(fc.oneof(fc.constantFrom('model', 'team', 'status', 'final', 'a', 'z'), hostile), member, {
+      maxKeys: 6,
+    }),
+    id: fc.constantFrom('i', ',"type":"x"'),
+    source: hostile,
+    subject: hostile,
+    time: fc.constantFrom('2026-11-21T10:00:00.000001Z', '2026-11-21T10:00:00Z'),
+    traceparent: hostile,
+    type: fc.constantFrom('llm.call', 'a "quoted" one', 'event.void'),
+  },
+  { requiredKeys: ['data', 'id', 'source', 'type'] },
+);
+
+test('what is read off the text of an event is what its body says, whatever texts are in it', () => {
+  fc.assert(
+    fc.property(stored, fc.boolean(), (body, isParsed) => {
+      const writer = new ByteWriter(4096);
+      writeCanonical(writer, body);
+      const event = new StoredEvent(Buffer.from(writer.take()).toString(), 7, false);
+      if (isParsed) expect(event.id).toBe(body.id);
+      expect(event.type).toBe(body.type);
+      expect(event.occurredAt).toBe(body.time === undefined ? 7 : parseInstant(body.time));
+      for (const name of ['model', 'team', 'a', 'absent']) {
+        const value = Object.hasOwn(body.data, name) ? body.data[name] : undefined;
+        expect([name, event.text(name)]).toEqual([name, typeof value === 'string' ? value : undefined]);
+      }
+      expect([event.source, event.subject]).toEqual([body.source, body.subject]);
+    }),
+    { numRuns: 2_000 },
   );
 });
 
@@ -96,7 +145,7 @@ test('dimensions read one by one are those of the normalised event', () => {
           q: quantities,
           ...(model !== null && { m: [model.canonical, model.family] }),
         });
-        const event = eventView(body, 0, true);
+        const event = new StoredEvent(body, 0, true);
         const found = new EventDimensions(new Set(asked)).of(event, ratingHead(stored), stored);
         const whole = recordedDimensions(event, { model, work: undefined });
         for (const name of asked) expect([name, found[name]]).toEqual([name, whole[name]]);

@@ -1,7 +1,3 @@
-import { parseJsonExact } from '../../event/canonical.ts';
-import type { CallStatus } from '../../event/event.ts';
-import { parseInstant } from '../../event/instant.ts';
-
 /** The beginning of a stored rating (record/encode-rating.ts): all but its lines and what follows them. */
 export type RatingHead = {
   /** Customer. */
@@ -12,27 +8,6 @@ export type RatingHead = {
   readonly m?: readonly [canonical: string, family?: string] | undefined;
   /** Period. */
   readonly p?: string | undefined;
-};
-
-/** An event as pricing looks at it. Its stored body was checked when it came. */
-export type EventView = {
-  readonly id: string;
-  readonly source: string;
-  readonly type: string;
-  readonly subject: string | undefined;
-  readonly occurredAt: number;
-  readonly data: Readonly<Record<string, unknown>>;
-  readonly status: CallStatus;
-  readonly isFinal: boolean;
-};
-
-type StoredBody = {
-  readonly id: string;
-  readonly source: string;
-  readonly type: string;
-  readonly subject?: string;
-  readonly time?: string;
-  readonly data: Readonly<Record<string, unknown>>;
 };
 
 /**
@@ -102,26 +77,4 @@ const COMMA = 0x2c;
 function wholeNumber(text: string, from: number, to: number): number | undefined {
   const value = Number(text.slice(from, to));
   return Number.isSafeInteger(value) ? value : undefined;
-}
-
-/** An event of which nobody asks more than that it was there. */
-export const PLAIN_EVENT: EventView = {
-  ...{ id: '', source: '', type: '', subject: undefined, occurredAt: 0, data: {}, status: 'ok', isFinal: true },
-};
-
-/** @param isExact whether a number that a double rounds must keep its digits; the quantities of built-in meters stand in the rating. */
-export function eventView(text: string, receivedAt: number, isExact: boolean): EventView {
-  const body = (isExact ? parseJsonExact(text) : JSON.parse(text)) as StoredBody;
-  const { id, source, type, subject, time, data } = body;
-  const status = (data.status as CallStatus | null | undefined) ?? 'ok';
-  return {
-    id,
-    source,
-    type,
-    subject,
-    occurredAt: time === undefined ? receivedAt : (parseInstant(time) ?? receivedAt),
-    data,
-    status,
-    isFinal: typeof data.final === 'boolean' ? data.final : status === 'ok',
-  };
 }
