@@ -19,11 +19,18 @@ export function compileByPromptSize(spec: ByPromptSizeSpec, path: Path): Compile
     const key = upTo === undefined ? 'longer' : `up_to=${toText(upTo)}`;
     return { key, upTo, model: childModel(model, [...path, 'bands', index, 'charge_model'], errors) };
   });
-  const choose = (dimensions: Dimensions): Child | undefined => {
-    const text = dimensions[PROMPT_TOKENS_DIMENSION];
-    const tokens = typeof text === 'string' ? parseDecimal(text) : undefined;
+  const bandOf = (text: string): Child | undefined => {
+    const tokens = parseDecimal(text);
     if (tokens === undefined) return undefined;
     return children.find(({ upTo }) => upTo === undefined || compare(tokens, upTo) <= 0);
+  };
+  // Asked for each quantity of a request, of which all have the same prompt.
+  let latest: { readonly text: string; readonly band: Child | undefined } | undefined;
+  const choose = (dimensions: Dimensions): Child | undefined => {
+    const text = dimensions[PROMPT_TOKENS_DIMENSION];
+    if (typeof text !== 'string') return undefined;
+    if (latest?.text !== text) latest = { text, band: bandOf(text) };
+    return latest.band;
   };
   return finished(children, choose, spec.minimum, errors);
 }

@@ -43,6 +43,9 @@ type Raw =
   | { readonly outcome: 'resolved' | 'above' | 'unknown' }
   | { readonly outcome: 'refused'; readonly refusals: readonly Refusal[] };
 
+/** Whom a charge is to be paid by, and in what. */
+type Owner = { readonly customer: number; readonly currency: string };
+
 type Waiting = {
   readonly request: HoldRequest | Resolution;
   /** Of a new hold: the catalog revision it was prepared with. */
@@ -71,6 +74,8 @@ export class HoldDesk {
   readonly #prepaid = new Set<string>();
   /** Customers, by id, with the accounts that a charge in a currency needs: they stay too. */
   readonly #withAccounts = new Set<string>();
+  /** Environments and currencies with an account of what was earned. */
+  readonly #withRevenue = new Set<string>();
   /** Customers, by id, whose last charged hold in a currency found no wallet. */
   readonly #postpaid = new Set<string>();
   #waiting = 0;
@@ -142,13 +147,12 @@ export class HoldDesk {
   async #take(environmentId: number, group: readonly Waiting[]): Promise<void> {
     const at = this.#now(environmentId);
     const revision = group.find((one) => one.revision !== undefined)?.revision ?? 0n;
-    await this.#makeAccounts(environmentId, group);
-    const answers = await this.#call([
-      environmentId,
-      revision.toString(),
-      formatInstant(at),
-      JSON.stringify(group.map(({ request }) => this.#withWallet(request))),
-    ]);
+    const owners = this.#unseenAccounts(group);
+    await this.#makeRevenue(environmentId, owners);
+    const requests = JSON.stringify(group.map(({ request }) => this.#withWallet(request)));
+    const answers = await this.#call([environmentId, revision.toString(), formatInstant(at), requests], owners);
+    if (this.#withAccounts.size > CACHED_MAX) this.#withAccounts.clear();
+    for (const { customer, currency } of owners) this.#withAccounts.add(walletName(customer, currency));
     this.#learnWallets(group, answers);
     const repeated = group.flatMap(({ request }, index) =>
       answers[index]?.outcome === 'repeated' ? [request.id] : [],
@@ -186,25 +190,27 @@ export class HoldDesk {
     }
   }
 
-  /** In a transaction of its own: nobody waits for an account that one who holds locks has made and not yet committed. */
-  async #makeAccounts(environmentId: number, group: readonly Waiting[]): Promise<void> {
-    const missing = new Map<string, { customer: number; currency: string }>();
+  /** Customers and currencies of charges whose accounts this process has not seen. */
+  #unseenAccounts(group: readonly Waiting[]): Owner[] {
+    const unseen = new Map<string, Owner>();
     for (const { request } of group) {
       if (!('customer' in request) || request.customer === null || request.currency === null) continue;
       const name = walletName(request.customer, request.currency);
-      if (Number(request.charge ?? 0) > 0 && !this.#withAccounts.has(name)) {
-        missing.set(name, { customer: request.customer, currency: request.currency });
-      }
+      if (Number(request.charge ?? 0) <= 0 || this.#withAccounts.has(name)) continue;
+      unseen.set(name, { customer: request.customer, currency: request.currency });
     }
-    if (missing.size === 0) return;
-    const owners = [...missing.values()];
-    await this.#database.pool.query('select ergon_make_accounts($1, $2::int8[], $3::text[])', [
-      environmentId,
-      owners.map(({ customer }) => customer),
-      owners.map(({ currency }) => currency),
-    ]);
-    if (this.#withAccounts.size > CACHED_MAX) this.#withAccounts.clear();
-    for (const name of missing.keys()) this.#withAccounts.add(name);
+    return [...unseen.values()];
+  }
+
+  /** What charges earn, in a transaction of its own: nobody who holds locks then waits for who has made it. */
+  async #makeRevenue(environmentId: number, owners: readonly Owner[]): Promise<void> {
+    for (const code of new Set(owners.map(({ currency }) => currency))) {
+      const name = `${environmentId} ${code}`;
+      if (this.#withRevenue.has(name)) continue;
+      await this.#database.pool.query(`select ergon_house($1, 'revenue', $2)`, [environmentId, code]);
+      if (this.#withRevenue.size > CACHED_MAX) this.#withRevenue.clear();
+      this.#withRevenue.add(name);
+    }
   }
 
   #withWallet(request: HoldRequest | Resolution): object {
@@ -242,15 +248,19 @@ export class HoldDesk {
     for (const { id, key } of rows) this.#budgetKeys.set(Number(id), key);
   }
 
-  async #call(values: readonly unknown[]): Promise<readonly Raw[]> {
+  async #call(values: readonly unknown[], owners: readonly Owner[]): Promise<readonly Raw[]> {
+    const statement =
+      owners.length === 0
+        ? { name: 'hold', text: 'select ergon_hold($1, $2::int8, $3, $4::jsonb) as answer', values: [...values] }
+        : {
+            name: 'first_hold',
+            text: `select ergon_make_accounts($1, $5::int8[], $6::text[]), ergon_hold($1, $2::int8, $3, $4::jsonb) as answer`,
+            values: [...values, owners.map(({ customer }) => customer), owners.map(({ currency }) => currency)],
+          };
     for (let attempt = 1; ; attempt++) {
       try {
         // Only this build's own SQL writes what it answers.
-        const result = await this.#database.pool.query<{ answer: { readonly answers: readonly Raw[] } }>({
-          name: 'hold',
-          text: 'select ergon_hold($1, $2::int8, $3, $4::jsonb) as answer',
-          values: [...values],
-        });
+        const result = await this.#database.pool.query<{ answer: { readonly answers: readonly Raw[] } }>(statement);
         return result.rows[0]?.answer.answers ?? [];
       } catch (error) {
         if (attempt >= ATTEMPTS_MAX || !isRetryable(error)) throw error;

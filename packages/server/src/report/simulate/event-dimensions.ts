@@ -42,6 +42,7 @@ export class EventDimensions {
   readonly #readers: readonly (readonly [string, (event: EventView, head: RatingHead) => string | undefined])[];
   readonly #isPlain: boolean;
   readonly #asksPrompt: boolean;
+  readonly #asksModel: boolean;
   /** Whether a property of the events is among them, whose digits matter. */
   readonly hasProperties: boolean;
   /** Whether the events themselves need not be looked at. */
@@ -52,6 +53,7 @@ export class EventDimensions {
     // A price on the model is looked for by the model's own name as well.
     if (names.has('model')) names.add('canonical_model');
     this.#isPlain = ![...names].some((name) => NORMALISED.has(name));
+    this.#asksModel = names.has('model');
     this.#asksPrompt = names.has(PROMPT_TOKENS_DIMENSION);
     this.hasProperties = [...names].some((name) => !Object.hasOwn(PLAIN, name));
     this.isNothingAsked = [...names].every((name) => name === 'token_class' || name === LOCAL_TIME_DIMENSION);
@@ -74,7 +76,7 @@ export class EventDimensions {
 
   /** Another model answered than was asked for, or a count was too large to be metered: the plain members do not tell it. */
   #isPeculiar(event: EventView, rating: string): boolean {
-    if (event.mentions('"iterations"')) {
+    if (this.#asksModel && event.mentions('"iterations"')) {
       const { usage } = event.data;
       if (typeof usage === 'object' && usage !== null && 'iterations' in usage) return true;
     }

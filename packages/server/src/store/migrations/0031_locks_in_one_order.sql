@@ -12,9 +12,10 @@ declare
 begin
   insert into budget_counter (environment_id, budget_id, member, window_start)
     select environment, n.budget, n.member, n.w from unnest(c_budget, c_member, c_window) n(budget, member, w)
-    where not exists (select from budget_counter b where b.environment_id = environment and b.budget_id = n.budget
-      and b.member = n.member and b.window_start = n.w)
-    order by 2, 3, 4 on conflict do nothing;
+      -- Looked up one by one: a plan made while the table was small would read all of it.
+      left join lateral (select true as is_there from budget_counter b where b.environment_id = environment and b.budget_id = n.budget
+        and b.member = n.member and b.window_start = n.w limit 1) l on true
+    where l.is_there is null order by 2, 3, 4 on conflict do nothing;
   select array_agg(n.c), array_agg(l.row_id), array_agg(l.committed), array_agg(l.held) into place, row_ids, committed, held
     from (select * from unnest(c_budget, c_member, c_window) with ordinality n(budget, member, w, c) order by 1, 2, 3) n,
       lateral (select b.ctid as row_id, b.committed, b.held from budget_counter b where b.environment_id = environment
@@ -127,15 +128,15 @@ begin
   return found_holds;
 end $$;
 
--- Accounts that are made when first needed, made before anything is locked: the debts of these customers, and what their charges earn.
-create function ergon_make_accounts(environment integer, customers bigint[], currencies text[]) returns void language plpgsql as $$
-declare
-  code text;
+-- What these customers may come to owe has an account before anything is locked: first in the transaction of whoever charges them.
+create function ergon_make_accounts(environment integer, customers bigint[], currencies text[]) returns void language plpgsql
+set plan_cache_mode = 'force_generic_plan' set enable_seqscan = 'off' as $$
 begin
-  for code in select distinct c from unnest(currencies) c order by 1 loop
-    perform ergon_house(environment, 'revenue', code);
-  end loop;
+  -- Before any row, as every transaction.
+  perform pg_advisory_xact_lock_shared(4600, environment);
   insert into account (environment_id, kind, customer_id, currency, balance)
     select distinct environment, 'receivable', n.customer, n.code, 0 from unnest(customers, currencies) n(customer, code)
-    order by 3, 4 on conflict do nothing;
+      left join lateral (select true as is_there from account a where a.environment_id = environment and a.customer_id = n.customer
+        and a.kind = 'receivable' and a.currency = n.code limit 1) l on true
+    where l.is_there is null order by 3, 4 on conflict do nothing;
 end $$;
