@@ -40,6 +40,8 @@ export const PLAIN_EVENT: EventView = {
  */
 export class StoredEvent implements EventView {
   readonly type: string;
+  /** Where the member `type` begins, when it is the last one; else -1. */
+  readonly #typeAt: number;
   readonly #text: string;
   readonly #receivedAt: number;
   readonly #isExact: boolean;
@@ -50,7 +52,10 @@ export class StoredEvent implements EventView {
     this.#text = text;
     this.#receivedAt = receivedAt;
     this.#isExact = isExact;
-    this.type = lastText(text, TYPE, text.length - 1) ?? this.#body.type;
+    const at = text.lastIndexOf(TYPE);
+    const type = textBefore(text, TYPE, at, text.length - 1);
+    this.#typeAt = type === undefined ? -1 : at;
+    this.type = type ?? this.#body.type;
   }
 
   get #body(): StoredBody {
@@ -75,7 +80,8 @@ export class StoredEvent implements EventView {
   }
 
   get occurredAt(): number {
-    const read = lastText(this.#text, TIME, this.#text.lastIndexOf(TYPE));
+    const end = this.#typeAt;
+    const read = end === -1 ? undefined : textBefore(this.#text, TIME, this.#text.lastIndexOf(TIME, end), end);
     const time = read ?? this.#body.time;
     return time === undefined ? this.#receivedAt : (parseInstant(time) ?? this.#receivedAt);
   }
@@ -112,9 +118,8 @@ const OPEN_BRACE = 0x7b;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACE = 0x7d;
 
-/** The value of a member that begins with `start` and whose closing quote is the last character before `end`. */
-function lastText(text: string, start: string, end: number): string | undefined {
-  const from = text.lastIndexOf(start, end);
+/** The value of the member that stands at `from`, begins with `start` and ends before `end`. */
+function textBefore(text: string, start: string, from: number, end: number): string | undefined {
   if (from === -1) return undefined;
   const value = text.slice(from + start.length, end - 1);
   // Other members follow it, or it is a text that only looks like one.

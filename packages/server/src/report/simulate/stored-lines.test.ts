@@ -75,6 +75,8 @@ const stored = fc.record(
     subject: hostile,
     time: fc.constantFrom('2026-11-21T10:00:00.000001Z', '2026-11-21T10:00:00Z'),
     traceparent: hostile,
+    // An extension attribute, which may hold anything: nothing of it is taken for the event.
+    zone: fc.constantFrom({ a: 0, time: '2020-01-01T00:00:00Z', type: 'other' }, 'plain'),
     type: fc.constantFrom('llm.call', 'a "quoted" one', 'event.void'),
   },
   { requiredKeys: ['data', 'id', 'source', 'type'] },
