@@ -259,6 +259,19 @@ describe('usage', () => {
     expect((await budget('daily')).counters[0]).toMatchObject({ committed: '2', held: '0' });
   });
 
+  test('a settlement sent again is answered like the first, also when the event of its hold came in between; another is a conflict', async () => {
+    const { call, wallet } = await world();
+    await call('PUT', '/v1/rate_cards/default', card);
+    await call('POST', '/v1/holds', hold('h1', '5'));
+    expect((await call('POST', '/v1/holds/h1/settle', { amount: '3' })).status).toBe(200);
+    await call('POST', '/v1/events', event('e1', 200, { hold_id: 'h1' }));
+    const again = await call('POST', '/v1/holds/h1/settle', { amount: '3' });
+    expect(again.status).toBe(200);
+    expect(again.body).toMatchObject({ settled_by: 'event', settled: { charge: '2' } });
+    expect((await call('POST', '/v1/holds/h1/settle', { amount: '2' })).status).toBe(409);
+    expect(await wallet()).toMatchObject({ posted: '98', held: '0' });
+  });
+
   test('the books are right after all of it', async () => {
     const { key, call } = await world();
     await call('PUT', '/v1/rate_cards/default', card);
