@@ -16,6 +16,7 @@ const commands = {
   start: ['--max-semi-space-size=64', join('packages', 'server', 'src', 'main.ts')],
   test: [vitest, 'run'],
   soak: [vitest, 'run', '--config', 'vitest.soak.config.ts'],
+  explore: [vitest, 'run', '--config', 'vitest.explore.config.ts'],
   bench: ['--expose-gc', join('packages', 'server', 'bench', 'main.ts')],
   fit: [join('packages', 'compute', 'bench', 'fit-step-time.ts')],
   ergon: [join('packages', 'cli', 'src', 'main.ts')],
