@@ -82,8 +82,9 @@ export const planSpec = z.strictObject({
   rate_card: catalogKey.optional().openapi({
     description: "The usage charges: a card's key. Left out: the customer's own card, else `default`",
   }),
-  card_changes: z.enum(['at_once', 'next_period']).default('at_once').openapi({
-    description: 'When a new version of the card takes effect: at its instant, or with the next period',
+  card_changes: z.enum(['at_once', 'next_period', 'carry']).default('at_once').openapi({
+    description:
+      'When a new version of the card takes effect: at its instant with tiers that begin anew, with the next period, or at its instant with tiers that go on counting where the version before stopped (`carry`: the close charges or gives back the difference)',
   }),
   trial: z
     .strictObject({

@@ -77,14 +77,27 @@ async function unstated(
     return difference([...fees, ...fixedInAdvance(subscription, customer, catalog, span)], stated);
   }
   const held = totals.get(period.period) ?? [];
-  const percentiles = await periodPercentiles(context, period, held);
-  const owed = [...fees, ...usageOwed(subscription, customer, catalog, span, held, percentiles)];
+  const facts = {
+    percentiles: await periodPercentiles(context, period, held),
+    notAdding: await metersNotAdding(context),
+  };
+  const owed = [...fees, ...usageOwed(subscription, customer, catalog, span, held, facts)];
   return difference([...owed, ...couponsOwed(subscription, period.number, owed)], stated);
 }
 
 function spanOf({ timeZone, anchorOn, unit, count }: Subscription, period: PeriodRecord): PeriodSpan {
   const whole = periodAt({ timeZone, anchorOn, unit, count }, period.from);
   return { ...period, wholeFromOn: whole.fromOn, wholeToOn: whole.toOn };
+}
+
+/** Meters whose quantities do not add up over versions of a card; deleted ones too. Asked only where tiers go on counting. */
+async function metersNotAdding({ client, environmentId, subscription }: SettleContext): Promise<ReadonlySet<string>> {
+  if (!subscription.phases.some(({ plan }) => plan.card_changes === 'carry')) return new Set();
+  const result = await client.query<{ key: string }>(
+    `select distinct key from meter where environment_id = $1 and spec ->> 'aggregation' not in ('sum', 'count', 'weighted_sum')`,
+    [environmentId],
+  );
+  return new Set(result.rows.map((row) => row.key));
 }
 
 async function termsOf({ client, environmentId, subscription }: SettleContext): Promise<TermsOf> {

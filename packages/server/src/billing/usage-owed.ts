@@ -4,6 +4,7 @@ import { localMinute } from '../catalog/billing-month.ts';
 import { applyTerms, termChanges, type TermsOf } from '../catalog/billing-terms.ts';
 import type { CardVersion, CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { StoredTotals } from '../record/account-store.ts';
+import { type CarriedTiers, carriedOwed, carriedTiers, chargeCarried } from './carried-tiers.ts';
 import { daysServed } from './fees-owed.ts';
 import type { Owed, PeriodSpan } from './owed.ts';
 import { NO_PERCENTILES, percentileKey, type Percentiles, type PercentileValue } from './percentile-value.ts';
@@ -12,7 +13,16 @@ import type { Subscription } from './subscription-store.ts';
 /** The running totals of one card version in one period. */
 export type PeriodTotals = { readonly cardVersionId: number; readonly totals: StoredTotals };
 
-type Segment = { readonly version: CardVersion; part: bigint; readonly windows: string[] };
+/** `from`: the first instant at which the version held in the period. */
+type Segment = { readonly version: CardVersion; readonly from: number; part: bigint; readonly windows: string[] };
+
+/** What the close reads beside running totals. */
+export type CloseFacts = {
+  readonly percentiles: Percentiles;
+  /** Meters whose quantities do not add up (a maximum, an average, distinct values): their tiers begin with each version. */
+  readonly notAdding: ReadonlySet<string>;
+};
+const NO_FACTS: CloseFacts = { percentiles: NO_PERCENTILES, notAdding: new Set() };
 
 const HOUR_MICROS = 3_600_000_000;
 
@@ -27,21 +37,29 @@ export function usageOwed(
   catalog: CatalogSnapshot,
   period: PeriodSpan,
   totals: readonly PeriodTotals[],
-  percentiles: Percentiles = NO_PERCENTILES,
+  facts: CloseFacts = NO_FACTS,
 ): readonly Owed[] {
   const { segments, whole } = segmentsOf(subscription, customer, catalog, period);
   const versions = new Map([...catalog.cards.values()].flat().map((version) => [version.id, version]));
   for (const { cardVersionId } of totals) {
     const version = versions.get(cardVersionId);
     if (version === undefined) throw new Error(`running totals of the unknown card version ${cardVersionId}`);
-    if (!segments.has(version.id)) segments.set(version.id, { version, part: 0n, windows: [] });
+    const from = Math.max(period.from, version.effectiveFrom);
+    if (!segments.has(version.id)) segments.set(version.id, { version, from, part: 0n, windows: [] });
   }
+  const held = new Map(totals.map((one) => [one.cardVersionId, one.totals]));
+  const carried = carriedTiers(
+    [...segments.values()]
+      .filter(({ from }) => carriesTiers(subscription, from))
+      .map(({ version }) => ({ version, totals: held.get(version.id) ?? {} })),
+  );
   return [...segments.values()]
     .sort((a, b) => a.version.id - b.version.id)
-    .flatMap((segment) => {
-      const held = totals.find((one) => one.cardVersionId === segment.version.id)?.totals ?? {};
-      return segmentOwed(segment, whole, held, percentiles);
-    });
+    .flatMap((segment) => segmentOwed(segment, whole, held.get(segment.version.id) ?? {}, { ...facts, carried }));
+}
+
+function carriesTiers(subscription: Subscription, at: number): boolean {
+  return subscription.phases.findLast((phase) => phase.from <= at)?.plan.card_changes === 'carry';
 }
 
 /** Fixed amounts of the cards that are paid when the period opens. */
@@ -77,7 +95,7 @@ function segmentsOf(
     if (version === undefined || isTrial) return;
     let segment = segments.get(version.id);
     if (segment === undefined) {
-      segment = { version, part: 0n, windows: [] };
+      segment = { version, from, part: 0n, windows: [] };
       segments.set(version.id, segment);
     }
     segment.part += days.part;
@@ -87,7 +105,9 @@ function segmentsOf(
   return { segments, whole };
 }
 
-function segmentOwed(segment: Segment, whole: bigint, totals: StoredTotals, percentiles: Percentiles): Owed[] {
+type SegmentFacts = CloseFacts & { readonly carried: CarriedTiers };
+
+function segmentOwed(segment: Segment, whole: bigint, totals: StoredTotals, facts: SegmentFacts): Owed[] {
   const { version, part, windows } = segment;
   const byPrice = usageByPrice(version, totals);
   return version.card.prices.flatMap((price): Owed[] => {
@@ -104,8 +124,12 @@ function segmentOwed(segment: Segment, whole: bigint, totals: StoredTotals, perc
       });
     }
     if (price.isFree) return owed;
-    const charged = usage.map((one) => percentileCharge(version, price, one, percentiles));
-    owed.push(...percentileOwed(segment, price, charged));
+    const measured = usage.map((one) => percentileCharge(version, price, one, facts.percentiles));
+    owed.push(...percentileOwed(segment, price, measured));
+    const charged = facts.notAdding.has(price.meter)
+      ? measured
+      : measured.map((one) => chargeCarried(version, price, one, facts.carried));
+    owed.push(...carriedOwed(version, price, charged));
     const charge = price.close({ usage: charged, share: { part, whole }, windows });
     return [...owed, ...closeOwed(segment, price, charge)];
   });
@@ -172,7 +196,7 @@ function closeOwed({ version }: Pick<Segment, 'version'>, price: CompiledPrice, 
   ];
 }
 
-type PriceUsage = BucketUsage & { readonly quantity: Decimal };
+export type PriceUsage = BucketUsage & { readonly quantity: Decimal };
 
 /** Buckets are named "price/bucket"; where one price's key begins another's, the longer one is meant. */
 function usageByPrice(version: CardVersion, totals: StoredTotals): Map<CompiledPrice, PriceUsage[]> {
