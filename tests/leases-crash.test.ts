@@ -56,7 +56,7 @@ test(`${CRASHES} processes killed with leases in their hands`, { timeout: 60_000
       expect(committed + 1e-9).toBeGreaterThanOrEqual(recorded * 0.004);
       // Its time passes, and the service's own job finds it.
       await ergon.sql.query(`update hold set expires_at = now() where status = 'dispatched'`);
-      for (let tries = 0; (await counted()).held > 0 && tries < 100; tries++) await sleep(50);
+      for (let tries = 0; (await counted()).held > 0 && tries < 600; tries++) await sleep(50);
     }
     const end = await counted();
     expect(end.held).toBe(0);

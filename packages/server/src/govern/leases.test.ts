@@ -69,7 +69,7 @@ const body = (amount: string) => holdBody.parse({ id: 'x', customer: 'acme', mod
 
 /** A leased hold, once a lease was taken for calls like it. */
 async function leased(of: World, amount: string, index = 0): Promise<LeasedHold> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < 4_000; tries++) {
     const held = of.leases[index]?.hold(of.id, 'k', body(amount));
     if (held !== undefined) return held;
     await sleep(5);

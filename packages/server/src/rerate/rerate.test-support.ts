@@ -9,11 +9,11 @@ export type RerateAnswer = {
   readonly totals: readonly { currency: string; old: string; new: string; difference: string; customers: string }[];
 };
 
-/** Waits for what the background does: polls until `check` holds, at most a few seconds. */
+/** Waits for what the background does: polls until `check` holds, most of a minute at most. */
 export async function until<T>(read: () => Promise<T>, check: (value: T) => boolean): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     const value = await read();
-    if (check(value) || attempt > 200) return value;
+    if (check(value) || attempt > 1500) return value;
     await new Promise((resolve) => {
       setTimeout(resolve, 25);
     });
