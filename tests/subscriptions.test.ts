@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { advanceDue } from '../packages/server/src/billing/index.ts';
 import { openDatabase } from '../packages/server/src/store/database.ts';
+import { cutConnections } from './support/cut-connections.ts';
 import { sendEvents, startTestErgon, type TestErgon } from './support/ergon.ts';
 
 /** Subscriptions through several replicas on one database. */
@@ -81,14 +82,13 @@ test('many replicas that close at once, some of them dying on the way, close eac
   const now = Date.UTC(2099, 0, 9) * 1000;
   const replicas = Array.from({ length: 4 }, open);
   const failures: unknown[] = [];
-  const killer = setInterval(() => {
-    void ergon.sql.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
-         and application_name = '' and state = 'idle in transaction' order by random() limit 1`,
-    );
-  }, 40);
+  const killer = cutConnections(ergon.sql, {
+    where: `application_name = '' and state = 'idle in transaction'`,
+    everyMs: 40,
+    one: true,
+  });
   await Promise.allSettled(replicas.map((replica) => advanceDue(replica, now, (error) => failures.push(error))));
-  clearInterval(killer);
+  expect(await killer.stop()).toBeGreaterThan(0);
   const last = open();
   await advanceDue(last, now, (error) => failures.push(error));
   await Promise.all([...replicas, last].map((replica) => replica.close()));

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cutConnections } from '../../../../tests/support/cut-connections.ts';
 import { startTestErgon, type TestErgon } from '../../../../tests/support/ergon.ts';
 import { llmCall, newTenant } from '../report/report.test-support.ts';
 import { finished, type RerateAnswer } from './rerate.test-support.ts';
@@ -24,21 +25,10 @@ test('two replicas whose connections are cut again and again post every adjustme
   }
   const correction = { ...card('3'), effective_from: '2026-11-20T00:00:00Z', rerate: true };
   const { text } = await tenant.tryPut('/v1/rate_cards/default', correction);
-  let cuts = 0;
-  const cut = () =>
-    ergon.sql
-      .query(
-        `select pg_terminate_backend(pid) from pg_stat_activity
-         where datname = current_database() and pid <> pg_backend_pid() and query like '%' and state <> 'idle'
-           and backend_type = 'client backend' and xact_start is not null`,
-      )
-      .then((result) => {
-        cuts += result.rowCount ?? 0;
-      });
-  let lastCut = Promise.resolve();
-  const killer = setInterval(() => {
-    lastCut = cut();
-  }, 70);
+  const killer = cutConnections(ergon.sql, {
+    where: `state <> 'idle' and backend_type = 'client backend' and xact_start is not null`,
+    everyMs: 70,
+  });
   const { rerate: id } = JSON.parse(text) as { rerate: string };
   for (let turn = 0; turn < 30; turn++) {
     const { status } = await readOften(() => tenant.read<RerateAnswer>(`/v1/rerates/${id}`));
@@ -47,11 +37,9 @@ test('two replicas whose connections are cut again and again post every adjustme
       setTimeout(resolve, 100);
     });
   }
-  clearInterval(killer);
-  await lastCut;
+  expect(await killer.stop()).toBeGreaterThan(0);
   // A backend that was told to end may still meet the first question.
   const done = await readOften(() => finished(tenant, id));
-  expect(cuts).toBeGreaterThan(0);
   expect(done).toMatchObject({
     status: 'finished',
     events_adjusted: '4000',
