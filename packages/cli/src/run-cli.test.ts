@@ -89,6 +89,8 @@ test.each<[string[], Partial<CliIo>, number, RegExp]>([
   [['grant', 'acme', '-5x'], {}, EXIT_CODE.usage, /unknown option|no amount/],
   [['grant', 'acme', '0'], {}, EXIT_CODE.usage, /"0" is no amount/],
   [['grant', 'acme', '5', '--currency', 'DOLLARS'], {}, EXIT_CODE.usage, /"DOLLARS" is no currency/],
+  [['subscribe', 'acme', 'pro', '--trial-days', 'ten'], {}, EXIT_CODE.usage, /a whole number from 0 to 366/],
+  [['keys', 'create', 'n', '--requests-per-minute', '1k'], {}, EXIT_CODE.usage, /a whole number from 1 to 10000000/],
   [['meters', '--url', 'ftp://x'], {}, EXIT_CODE.usage, /is no address/],
   [['meters', '--url', 'http://ergon.example'], {}, EXIT_CODE.denied, /no key for http:\/\/ergon.example/],
   [['meters', '--url', 'http://ergon.example', '--key', 'k'], refused, EXIT_CODE.unreachable, /connect ECONNREFUSED/],

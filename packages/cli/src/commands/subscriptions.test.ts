@@ -35,6 +35,12 @@ test('a plan is published, subscribed to, shown, changed and cancelled', async (
   expect((await ergon.run('subscription', 'show', 'none')).code).toBe(EXIT_CODE.notFound);
 });
 
+test('a subscription may begin later', async () => {
+  await ergon.run('plan', 'put', 'later', file('later.json', { currency: 'USD' }));
+  const made = await ergon.run('subscribe', 'gamma', 'later', '--starts', '2099-12-01', '--trial-days', '7');
+  expect(made).toMatchObject({ code: EXIT_CODE.ok, out: expect.stringMatching(/begins +2099-12-01T00:00:00Z/) });
+});
+
 test('an entitlement says how much is left and what enforces it', async () => {
   await ergon.run('plan', 'put', 'free', file('free.json', { currency: 'USD' }));
   await ergon.run('subscribe', 'beta', 'free');
