@@ -84,5 +84,5 @@ test('policies are published, asked, listed and replayed', async () => {
   expect(await ran('policies', 'replay', 'dear', file)).toMatch(/1 different[^]*acme +allow +refuse/);
   expect(await ran('policies', 'end', 'dear')).toBe('Ended dear.\n');
   writeFileSync(file, '{');
-  expect((await ergon.run('policies', 'put', 'dear', file)).error).toMatch(/is no JSON/);
+  expect((await ergon.run('policies', 'put', 'dear', file)).error).toMatch(/the policy is not JSON/);
 });
