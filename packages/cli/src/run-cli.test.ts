@@ -349,6 +349,9 @@ test('the commands that ask: grant, wallet, entries, usage, events, explain, cus
   expect(await said('usage', '--meter', 'charge', '--customer', 'ask', '--by', 'model')).toMatch(/m +USD +1\.50 +█/);
   expect(await said('events', '--customer', 'ask')).toMatch(/ask +llm\.call +m +t +q1/);
   expect(await said('explain', 't', 'q1')).toContain('3 × 0.5 = 1.50 USD');
+  const takenBack = { id: 'q2', source: 't', type: 'event.void', data: { source: 't', id: 'q1', reason: 'a test' } };
+  await ergon.runWith(stdin(JSON.stringify(takenBack)), 'import', 'cloudevents', '-');
+  expect(await said('explain', 't', 'q1')).toMatch(/^Voided by t q2, \d{4}-\S+Z: a test$/m);
   expect(await said('customers')).toMatch(/ask .*provisional|ask /);
   expect(await said('meters')).toContain('output_tokens');
   expect(await said('audit')).toMatch(/differences +none/);

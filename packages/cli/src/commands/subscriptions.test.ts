@@ -16,6 +16,11 @@ function file(name: string, value: unknown): string {
   return path;
 }
 
+test('where there is nothing to list, that is said', async () => {
+  expect((await ergon.run('plans')).out).toMatch(/^No plans\./);
+  expect((await ergon.run('subscriptions')).out).toBe('No subscriptions.\n');
+});
+
 test('a plan is published, subscribed to, shown, changed and cancelled', async () => {
   const fees = [{ key: 'base', amount: '20' }];
   const put = await ergon.run('plan', 'put', 'pro', file('pro.json', { currency: 'USD', fees }));

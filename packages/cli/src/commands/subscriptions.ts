@@ -129,6 +129,10 @@ async function listSubscriptions(context: CommandContext, flags: ListFlags & { c
       context.io.writeOut(`${JSON.stringify(page, null, 2)}\n`);
       return;
     }
+    if (page.data.length === 0) {
+      context.io.writeOut('No subscriptions.\n');
+      return;
+    }
     printTable(
       context.io,
       [{ name: 'subscription' }, { name: 'customer' }, { name: 'plan' }, { name: 'status' }, { name: 'next' }],

@@ -39,6 +39,8 @@ test('a top-up is asked for, listed, paid and in the wallet; one by itself is se
   });
   expect(await ran('top-ups', 'stop', 'acme')).toBe('No automatic top-up any more.\n');
   const wrong = await ergon.run('top-ups', 'auto', 'acme', '20', '--every', 'day');
+  const noAmount = await ergon.run('top-ups', 'auto', 'acme', '--below', '10');
+  expect(noAmount).toMatchObject({ code: EXIT_CODE.usage, error: expect.stringContaining('needs its amount') });
   expect(wrong).toMatchObject({ code: EXIT_CODE.usage, error: expect.stringContaining('--every needs --from') });
 });
 
