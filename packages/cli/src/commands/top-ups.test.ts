@@ -58,8 +58,8 @@ test('webhooks are made, listed, rotated, tried and deleted', async () => {
   const id = /we_[0-9a-f]{24}/.exec(made)?.[0] ?? '';
   expect(await ran('webhooks', 'list')).toContain('budget.*');
   expect(await ran('webhooks', 'rotate', id)).toMatch(/whsec_/);
-  expect(await ran('webhooks', 'test', id)).toBe('A webhook.test is on its way.\n');
   expect(await ran('webhooks', 'deliveries')).toBe('No deliveries.\n');
+  expect(await ran('webhooks', 'test', id)).toBe('A webhook.test is on its way.\n');
   expect(await ran('webhooks', 'delete', id)).toBe(`Deleted ${id}.\n`);
   const refused = await ergon.run('webhooks', 'create', 'http://10.0.0.1/');
   expect(refused.code).toBe(EXIT_CODE.failed);
