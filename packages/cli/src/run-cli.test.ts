@@ -43,6 +43,7 @@ function write(name: string, text: string): string {
   return path;
 }
 
+const NO_VALUES = { ERGON_DATA_DIR: '', ERGON_URL: '', ERGON_PORT: '', ERGON_API_KEY: '' };
 const refused: Partial<CliIo> = {
   fetch: () => Promise.reject(new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED') })),
 };
@@ -94,6 +95,12 @@ test.each<[string[], Partial<CliIo>, number, RegExp]>([
   [['meters', '--url', 'ftp://x'], {}, EXIT_CODE.usage, /is no address/],
   [['meters', '--url', 'http://ergon.example'], {}, EXIT_CODE.denied, /no key for http:\/\/ergon.example/],
   [['meters', '--url', 'http://ergon.example', '--key', 'k'], refused, EXIT_CODE.unreachable, /connect ECONNREFUSED/],
+  [
+    ['meters'],
+    { ...refused, cwd: '/nowhere', env: NO_VALUES },
+    EXIT_CODE.unreachable,
+    /no data directory \/nowhere\/.ergon/,
+  ],
   [['meters'], { ...refused, cwd: '/nowhere' }, EXIT_CODE.unreachable, /no data directory \/nowhere\/.ergon/],
   [['import', 'cloudevents', '/nowhere/x'], {}, EXIT_CODE.usage, /cannot read \/nowhere\/x: ENOENT/],
   [['import', 'csv', '-', '--customer', 'a', '--map', 'time=t'], {}, EXIT_CODE.usage, /no event type/],
