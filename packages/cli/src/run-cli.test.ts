@@ -43,6 +43,7 @@ function write(name: string, text: string): string {
   return path;
 }
 
+const NO_VALUES = { ERGON_DATA_DIR: '', ERGON_URL: '', ERGON_PORT: '', ERGON_API_KEY: '' };
 const refused: Partial<CliIo> = {
   fetch: () => Promise.reject(new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED') })),
 };
@@ -89,9 +90,17 @@ test.each<[string[], Partial<CliIo>, number, RegExp]>([
   [['grant', 'acme', '-5x'], {}, EXIT_CODE.usage, /unknown option|no amount/],
   [['grant', 'acme', '0'], {}, EXIT_CODE.usage, /"0" is no amount/],
   [['grant', 'acme', '5', '--currency', 'DOLLARS'], {}, EXIT_CODE.usage, /"DOLLARS" is no currency/],
+  [['subscribe', 'acme', 'pro', '--trial-days', 'ten'], {}, EXIT_CODE.usage, /a whole number from 0 to 366/],
+  [['keys', 'create', 'n', '--requests-per-minute', '1k'], {}, EXIT_CODE.usage, /a whole number from 1 to 10000000/],
   [['meters', '--url', 'ftp://x'], {}, EXIT_CODE.usage, /is no address/],
   [['meters', '--url', 'http://ergon.example'], {}, EXIT_CODE.denied, /no key for http:\/\/ergon.example/],
   [['meters', '--url', 'http://ergon.example', '--key', 'k'], refused, EXIT_CODE.unreachable, /connect ECONNREFUSED/],
+  [
+    ['meters'],
+    { ...refused, cwd: '/nowhere', env: NO_VALUES },
+    EXIT_CODE.unreachable,
+    /no data directory \/nowhere\/.ergon/,
+  ],
   [['meters'], { ...refused, cwd: '/nowhere' }, EXIT_CODE.unreachable, /no data directory \/nowhere\/.ergon/],
   [['import', 'cloudevents', '/nowhere/x'], {}, EXIT_CODE.usage, /cannot read \/nowhere\/x: ENOENT/],
   [['import', 'csv', '-', '--customer', 'a', '--map', 'time=t'], {}, EXIT_CODE.usage, /no event type/],
@@ -347,6 +356,9 @@ test('the commands that ask: grant, wallet, entries, usage, events, explain, cus
   expect(await said('usage', '--meter', 'charge', '--customer', 'ask', '--by', 'model')).toMatch(/m +USD +1\.50 +█/);
   expect(await said('events', '--customer', 'ask')).toMatch(/ask +llm\.call +m +t +q1/);
   expect(await said('explain', 't', 'q1')).toContain('3 × 0.5 = 1.50 USD');
+  const takenBack = { id: 'q2', source: 't', type: 'event.void', data: { source: 't', id: 'q1', reason: 'a test' } };
+  await ergon.runWith(stdin(JSON.stringify(takenBack)), 'import', 'cloudevents', '-');
+  expect(await said('explain', 't', 'q1')).toMatch(/^Voided by t q2, \d{4}-\S+Z: a test$/m);
   expect(await said('customers')).toMatch(/ask .*provisional|ask /);
   expect(await said('meters')).toContain('output_tokens');
   expect(await said('audit')).toMatch(/differences +none/);

@@ -34,9 +34,8 @@ Where: the server that --url or ERGON_URL names, else the one that serves the da
 .ergon), else the one on the local port; where none runs, commands work in the data directory itself. The key is --key,
 ERGON_API_KEY, or the one stored in the data directory.
 
-Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done in part (some records were not imported, an audit or
-a dry run of apply found differences);
-4 no server; 5 key missing or not allowed; 6 not found; 130 interrupted.
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done in part (some records were not imported, an audit or a dry run of apply
+found differences); 4 no server; 5 key missing or not allowed; 6 not found; 130 interrupted.
 
 Examples:
   $ ergon serve

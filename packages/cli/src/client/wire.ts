@@ -65,7 +65,13 @@ export type EventExplanation = {
     readonly lines: readonly RatedLine[];
   }[];
   readonly flags?: readonly (string | { readonly code: string; readonly detail?: string })[];
-  readonly voided_by?: Readonly<Record<string, unknown>> | null;
+  readonly voided_by?: {
+    readonly source: string;
+    readonly id: string;
+    readonly reason: string | null;
+    readonly received_at: string;
+    readonly applied_at: string | null;
+  } | null;
 };
 
 export type UsageReport = {

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { CreatedKey } from '../client/index.ts';
 import type { CommandContext } from '../command-context.ts';
+import { whole } from '../compute/whole.ts';
 import { createStyle } from '../print/style.ts';
 import { printTable } from '../print/table.ts';
 import { parseInstantFlag } from './parse-instant-flag.ts';
@@ -9,7 +10,7 @@ type KeyFlags = {
   readonly role: string;
   readonly scope: readonly string[];
   readonly expires?: string;
-  readonly requestsPerMinute?: string;
+  readonly requestsPerMinute?: number;
 };
 
 /** `ergon keys`. */
@@ -33,7 +34,7 @@ export function addKeyCommands(program: Command, context: CommandContext): void 
       [],
     )
     .option('--expires <time>', 'when it ends, e.g. 2027-01-01')
-    .option('--requests-per-minute <n>', 'a rate limit of its own')
+    .option('--requests-per-minute <n>', 'a rate limit of its own', whole(1, 10_000_000))
     .addHelpText('after', '\nExample:\n  $ ergon keys create backfill --role ingest --scope events:backfill')
     .action((name: string, flags: KeyFlags) => createKey(context, name, flags));
   keys
@@ -83,7 +84,7 @@ async function createKey(context: CommandContext, name: string, flags: KeyFlags)
       role: flags.role,
       ...(flags.scope.length > 0 && { scopes: flags.scope }),
       ...(flags.expires !== undefined && { expires_at: parseInstantFlag(flags.expires, '--expires') }),
-      ...(flags.requestsPerMinute !== undefined && { requests_per_minute: Number(flags.requestsPerMinute) }),
+      ...(flags.requestsPerMinute !== undefined && { requests_per_minute: flags.requestsPerMinute }),
     });
     showSecret(context, created, isJson);
   });

@@ -42,6 +42,10 @@ async function listPlans(context: CommandContext, flags: ListFlags): Promise<voi
       context.io.writeOut(`${JSON.stringify(page, null, 2)}\n`);
       return;
     }
+    if (page.data.length === 0) {
+      context.io.writeOut('No plans. `ergon plan put` makes one.\n');
+      return;
+    }
     printTable(
       context.io,
       [

@@ -1,11 +1,9 @@
 import type { Command } from 'commander';
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { CliError } from '../cli-error.ts';
 import type { CommandContext } from '../command-context.ts';
 import { EXIT_CODE } from '../exit-code.ts';
 import { printTable } from '../print/table.ts';
 import { cursorHint, type ListFlags, withListOptions } from './list-options.ts';
+import { readJsonInput } from './read-json-input.ts';
 
 type DecisionFlags = ListFlags & { readonly customer?: string; readonly action?: string; readonly policy?: string };
 
@@ -19,12 +17,12 @@ export function addPolicyCommands(program: Command, context: CommandContext): vo
   policies
     .command('put')
     .argument('<key>')
-    .argument('<file>', 'a JSON document')
+    .argument('<file>', 'a JSON document; - is standard input')
     .description('publish a version; the same document again changes nothing')
     .addHelpText('after', '\nExample:\n  $ ergon policies put dear-calls policy.json')
     .action((key: string, file: string) =>
       context.withApi(async (api, isJson) => {
-        const policy = await api.putPolicy(key, readDocument(context, file));
+        const policy = await api.putPolicy(key, await readPolicy(context, file));
         context.io.writeOut(
           isJson
             ? `${JSON.stringify(policy, null, 2)}\n`
@@ -56,22 +54,8 @@ export function addPolicyCommands(program: Command, context: CommandContext): vo
     .action((flags: DecisionFlags) => listDecisions(context, flags));
 }
 
-function readDocument(context: CommandContext, file: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(resolve(context.io.cwd, file), 'utf8');
-  } catch (error) {
-    throw new CliError(EXIT_CODE.usage, `cannot read ${file}: ${error instanceof Error ? error.message : 'unknown'}`);
-  }
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new CliError(
-      EXIT_CODE.usage,
-      `${file} is no JSON`,
-      'Expected one policy document; docs/policies.md has one.',
-    );
-  }
+function readPolicy(context: CommandContext, file: string): Promise<unknown> {
+  return readJsonInput(context, file, 'the policy', 'docs/policies.md has one.');
 }
 
 async function listPolicies(context: CommandContext): Promise<void> {
@@ -109,7 +93,7 @@ async function listPolicies(context: CommandContext): Promise<void> {
 async function replay(context: CommandContext, key: string, file: string | undefined): Promise<0 | 3> {
   let code: 0 | 3 = EXIT_CODE.ok;
   await context.withApi(async (api, isJson) => {
-    const document = file === undefined ? undefined : readDocument(context, file);
+    const document = file === undefined ? undefined : await readPolicy(context, file);
     const found = await api.replayPolicy(key, document === undefined ? {} : { document });
     if (file === undefined && found.different.length > 0) code = EXIT_CODE.partial;
     if (isJson) {

@@ -44,9 +44,11 @@ export function addModelCommands(group: Command, context: CommandContext): void 
     .argument('<reported>')
     .description('take an alias back; what was recorded while it stood stays as it is')
     .action((reported: string) =>
-      context.withApi(async (api) => {
+      context.withApi(async (api, isJson) => {
         await api.deleteModelAlias(reported);
-        context.io.writeOut(`${reported} is no alias any more.\n`);
+        context.io.writeOut(
+          isJson ? `${JSON.stringify({ reported, unaliased: true })}\n` : `${reported} is no alias any more.\n`,
+        );
       }),
     );
 }

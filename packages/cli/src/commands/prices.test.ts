@@ -62,6 +62,19 @@ test('a price of your own is set, shown, listed and taken back', async () => {
   expect(refused.error).toContain('/model');
 });
 
+test('a document may come from standard input wherever one is asked for', async () => {
+  const price = { provider: 'openai', model: 'gpt-5*', per_million_tokens: { input: '1' }, source: 'contract 7' };
+  const documents: readonly [string[], object][] = [
+    [['prices', 'set', 'contract', '-'], price],
+    [['rate-card', 'put', 'piped', '-'], { currency: 'USD', prices: [] }],
+    [['plan', 'put', 'piped', '-'], { currency: 'USD' }],
+    [['policies', 'put', 'piped', '-'], { mode: 'shadow', ladder: [{ action: 'notify' }] }],
+  ];
+  for (const [argv, document] of documents) expect(await stdin(JSON.stringify(document))(...argv)).toMatchObject(done);
+  const unset = await ergon.run('prices', 'unset', 'contract', '--json');
+  expect(JSON.parse(unset.out)).toEqual({ key: 'contract', unset: true });
+});
+
 test('the names that usage gives models, and an alias for one of them', async () => {
   const events = ['chat-prod', 'gpt-5-mini'].map((model) =>
     JSON.stringify({
@@ -82,6 +95,9 @@ test('the names that usage gives models, and an alias for one of them', async ()
     'gpt-4o, sold by azure',
   );
   expect((await ergon.run('prices', 'unalias', 'chat-prod')).out).toBe('chat-prod is no alias any more.\n');
+  await ergon.run('prices', 'alias', 'chat-prod', 'gpt-4o');
+  const again = await ergon.run('prices', 'unalias', 'chat-prod', '--json');
+  expect(JSON.parse(again.out)).toEqual({ reported: 'chat-prod', unaliased: true });
 });
 
 test('what is wrong with usage is told by the import and by data-quality', async () => {

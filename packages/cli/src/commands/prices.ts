@@ -1,10 +1,6 @@
 import { type Command, Option } from 'commander';
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Api, PriceLookup, PriceTable } from '../client/index.ts';
-import { CliError } from '../cli-error.ts';
 import type { CommandContext } from '../command-context.ts';
-import { EXIT_CODE } from '../exit-code.ts';
 import type { CliIo } from '../io.ts';
 import { amount, plural, withGroups } from '../print/number.ts';
 import { createStyle } from '../print/style.ts';
@@ -12,6 +8,7 @@ import { type Column, printPairs, printTable } from '../print/table.ts';
 import { cursorHint, type ListFlags, withListOptions } from './list-options.ts';
 import { addModelCommands } from './price-models.ts';
 import { parseInstantFlag } from './parse-instant-flag.ts';
+import { readJsonInput } from './read-json-input.ts';
 
 type LookupFlags = {
   readonly provider?: string;
@@ -72,6 +69,8 @@ Examples:
   $ echo '{"provider":"openai","model":"gpt-5*","per_million_tokens":{"input":"1","output":"8"},"source":"contract"}' |
       ergon prices set openai-contract -`;
 
+const PRICE_HINT = '`ergon prices --help` shows one.';
+
 function addWrites(group: Command, context: CommandContext): void {
   group
     .command('set')
@@ -80,7 +79,7 @@ function addWrites(group: Command, context: CommandContext): void {
     .description('set a provider price of your own: a contract, or a model the table lacks')
     .action((key: string, file: string) =>
       context.withApi(async (api, isJson) => {
-        const price = await api.putPriceOverride(key, await readDocument(context.io, file));
+        const price = await api.putPriceOverride(key, await readJsonInput(context, file, 'the price', PRICE_HINT));
         if (isJson) context.io.writeOut(`${JSON.stringify(price, null, 2)}\n`);
         else context.io.writeOut(`Set ${key} version ${price.version}, effective from ${price.effective_from}.\n`);
       }),
@@ -90,34 +89,11 @@ function addWrites(group: Command, context: CommandContext): void {
     .argument('<key>')
     .description("take a price of your own back: the table's holds again from now on")
     .action((key: string) =>
-      context.withApi(async (api) => {
+      context.withApi(async (api, isJson) => {
         await api.deletePriceOverride(key);
-        context.io.writeOut(`Took ${key} back.\n`);
+        context.io.writeOut(isJson ? `${JSON.stringify({ key, unset: true })}\n` : `Took ${key} back.\n`);
       }),
     );
-}
-
-async function readDocument(io: CliIo, file: string): Promise<unknown> {
-  const text = file === '-' ? await readStandardInput(io) : readFile(resolve(io.cwd, file));
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new CliError(EXIT_CODE.usage, `${file} is not JSON`, 'Expected one JSON document.');
-  }
-}
-
-function readFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    throw new CliError(EXIT_CODE.usage, `cannot read ${path}`, 'Check the path and its permissions.');
-  }
-}
-
-async function readStandardInput(io: CliIo): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of io.readIn()) chunks.push(chunk);
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 async function describeTable(io: CliIo, api: Api, isJson: boolean): Promise<void> {

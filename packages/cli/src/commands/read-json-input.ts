@@ -4,14 +4,14 @@ import { CliError } from '../cli-error.ts';
 import type { CommandContext } from '../command-context.ts';
 import { EXIT_CODE } from '../exit-code.ts';
 
-/** A JSON document from a file, or from standard input where none is named. */
+/** A JSON document from a file, or from standard input where none is named, or `-`. */
 export async function readJsonInput(
   context: CommandContext,
   file: string | undefined,
   what: string,
   hint: string,
 ): Promise<unknown> {
-  const text = file === undefined ? await readAll(context) : readFile(resolve(context.io.cwd, file));
+  const text = file === undefined || file === '-' ? await readAll(context) : readFile(resolve(context.io.cwd, file));
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -27,6 +27,7 @@ function readFile(path: string): string {
     throw new CliError(
       EXIT_CODE.usage,
       `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`,
+      'Check the path and its permissions.',
     );
   }
 }

@@ -33,8 +33,7 @@ Examples:
   $ ergon rate-card simulate enterprise --customer acme --json`;
 
 async function run(context: CommandContext, key: string, flags: SimulateFlags): Promise<void> {
-  const file = flags.card === '-' ? undefined : flags.card;
-  const card = flags.card === undefined ? undefined : await readJsonInput(context, file, 'the rate card', HELP);
+  const card = flags.card === undefined ? undefined : await readJsonInput(context, flags.card, 'the rate card', HELP);
   const month = flags.month ?? new Date(context.io.nowMs()).toISOString().slice(0, 7);
   await context.withApi(async (api, isJson) => {
     const progress = showProgress(context.io);

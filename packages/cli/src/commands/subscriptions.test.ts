@@ -16,6 +16,11 @@ function file(name: string, value: unknown): string {
   return path;
 }
 
+test('where there is nothing to list, that is said', async () => {
+  expect((await ergon.run('plans')).out).toMatch(/^No plans\./);
+  expect((await ergon.run('subscriptions')).out).toBe('No subscriptions.\n');
+});
+
 test('a plan is published, subscribed to, shown, changed and cancelled', async () => {
   const fees = [{ key: 'base', amount: '20' }];
   const put = await ergon.run('plan', 'put', 'pro', file('pro.json', { currency: 'USD', fees }));
@@ -33,6 +38,12 @@ test('a plan is published, subscribed to, shown, changed and cancelled', async (
   expect((await ergon.run('subscription', 'cancel', 's')).out).toMatch(/status +cancelling/);
   expect((await ergon.run('subscription', 'cancel', 's', '--now')).out).toMatch(/status +ended/);
   expect((await ergon.run('subscription', 'show', 'none')).code).toBe(EXIT_CODE.notFound);
+});
+
+test('a subscription may begin later', async () => {
+  await ergon.run('plan', 'put', 'later', file('later.json', { currency: 'USD' }));
+  const made = await ergon.run('subscribe', 'gamma', 'later', '--starts', '2099-12-01', '--trial-days', '7');
+  expect(made).toMatchObject({ code: EXIT_CODE.ok, out: expect.stringMatching(/begins +2099-12-01T00:00:00Z/) });
 });
 
 test('an entitlement says how much is left and what enforces it', async () => {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Subscription, SubscriptionLine, SubscriptionPeriod } from '../client/index.ts';
 import type { CommandContext } from '../command-context.ts';
+import { whole } from '../compute/whole.ts';
 import type { CliIo } from '../io.ts';
 import { amount } from '../print/number.ts';
 import { createStyle } from '../print/style.ts';
@@ -21,7 +22,7 @@ export function addSubscriptionCommands(program: Command, context: CommandContex
     .option('--anchor <day>', 'a day on which a period begins, e.g. 2026-12-01')
     .option('--time-zone <zone>', "where its periods are cut (default: the customer's)")
     .option('--rate-card <card>', "instead of the plan's card")
-    .option('--trial-days <n>', "instead of the plan's")
+    .option('--trial-days <n>', "instead of the plan's", whole(0, 366))
     .option('--coupon <key...>', 'coupons')
     .option('--add-on <key...>', 'add-ons, one of each')
     .addHelpText(
@@ -85,7 +86,7 @@ type SubscribeFlags = {
   readonly anchor?: string;
   readonly timeZone?: string;
   readonly rateCard?: string;
-  readonly trialDays?: string;
+  readonly trialDays?: number;
   readonly coupon?: readonly string[];
   readonly addOn?: readonly string[];
 };
@@ -102,11 +103,11 @@ async function subscribe(
       customer,
       plan,
       key: flags.as,
-      starts_at: flags.starts === undefined ? undefined : parseInstantFlag('--starts', flags.starts),
+      starts_at: flags.starts === undefined ? undefined : parseInstantFlag(flags.starts, '--starts'),
       anchor_on: flags.anchor,
       time_zone: flags.timeZone,
       rate_card: flags.rateCard,
-      trial_days: flags.trialDays === undefined ? undefined : Number(flags.trialDays),
+      trial_days: flags.trialDays,
       coupons: flags.coupon,
       add_ons: flags.addOn?.map((key) => ({ key })),
     }),
@@ -126,6 +127,10 @@ async function listSubscriptions(context: CommandContext, flags: ListFlags & { c
     const page = await api.listSubscriptions({ limit: flags.limit, cursor: flags.cursor, customer: flags.customer });
     if (isJson) {
       context.io.writeOut(`${JSON.stringify(page, null, 2)}\n`);
+      return;
+    }
+    if (page.data.length === 0) {
+      context.io.writeOut('No subscriptions.\n');
       return;
     }
     printTable(

@@ -39,6 +39,8 @@ test('a top-up is asked for, listed, paid and in the wallet; one by itself is se
   });
   expect(await ran('top-ups', 'stop', 'acme')).toBe('No automatic top-up any more.\n');
   const wrong = await ergon.run('top-ups', 'auto', 'acme', '20', '--every', 'day');
+  const noAmount = await ergon.run('top-ups', 'auto', 'acme', '--below', '10');
+  expect(noAmount).toMatchObject({ code: EXIT_CODE.usage, error: expect.stringContaining('needs its amount') });
   expect(wrong).toMatchObject({ code: EXIT_CODE.usage, error: expect.stringContaining('--every needs --from') });
 });
 
@@ -56,8 +58,8 @@ test('webhooks are made, listed, rotated, tried and deleted', async () => {
   const id = /we_[0-9a-f]{24}/.exec(made)?.[0] ?? '';
   expect(await ran('webhooks', 'list')).toContain('budget.*');
   expect(await ran('webhooks', 'rotate', id)).toMatch(/whsec_/);
-  expect(await ran('webhooks', 'test', id)).toBe('A webhook.test is on its way.\n');
   expect(await ran('webhooks', 'deliveries')).toBe('No deliveries.\n');
+  expect(await ran('webhooks', 'test', id)).toBe('A webhook.test is on its way.\n');
   expect(await ran('webhooks', 'delete', id)).toBe(`Deleted ${id}.\n`);
   const refused = await ergon.run('webhooks', 'create', 'http://10.0.0.1/');
   expect(refused.code).toBe(EXIT_CODE.failed);
@@ -84,5 +86,5 @@ test('policies are published, asked, listed and replayed', async () => {
   expect(await ran('policies', 'replay', 'dear', file)).toMatch(/1 different[^]*acme +allow +refuse/);
   expect(await ran('policies', 'end', 'dear')).toBe('Ended dear.\n');
   writeFileSync(file, '{');
-  expect((await ergon.run('policies', 'put', 'dear', file)).error).toMatch(/is no JSON/);
+  expect((await ergon.run('policies', 'put', 'dear', file)).error).toMatch(/the policy is not JSON/);
 });

@@ -158,6 +158,12 @@ async function setAuto(
 ): Promise<void> {
   const at = { customer, wallet: flags.wallet };
   if (text === undefined) {
+    if ([flags.below, flags.every, flags.from, flags.cap].some((flag) => flag !== undefined))
+      throw new CliError(
+        EXIT_CODE.usage,
+        'a rule needs its amount',
+        `ergon top-ups auto ${customer} AMOUNT --below ...`,
+      );
     await context.withApi(async (api) => {
       context.io.writeOut(`${JSON.stringify(await api.getAutoTopUp(at), null, 2)}\n`);
     });

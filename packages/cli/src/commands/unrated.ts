@@ -18,7 +18,10 @@ export function addUnratedCommand(program: Command, context: CommandContext): vo
     .description('usage that was recorded and has no price, with the reason')
     .option('--customer <id>', 'of this customer only')
     .option('--meter <key>', 'of this meter only')
-    .option('--reason <reason>', 'no_customer, no_rate_card, no_price, no_matching_cell or amount_too_large')
+    .option(
+      '--reason <reason>',
+      'no_customer, no_rate_card, no_price, no_matching_cell, amount_too_large or no_provider_price',
+    )
     .option('--model <model>', 'of this model only, as the events name it')
     .option('--from <time>', 'from this minute on (2026-11-01 or 2026-11-01T10:00:00Z)')
     .option('--to <time>', 'before this minute')

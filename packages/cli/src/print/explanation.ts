@@ -50,7 +50,12 @@ export function printExplanation(io: CliIo, found: EventExplanation): void {
     for (const flag of flags)
       io.writeOut(`  ${typeof flag === 'string' ? flag : `${flag.code}: ${flag.detail ?? ''}`}\n`);
   }
-  if (found.voided_by) io.writeOut(`\n${style.red('Voided')} by ${JSON.stringify(found.voided_by)}\n`);
+  if (found.voided_by) io.writeOut(`\n${style.red('Voided')} ${voidText(found.voided_by)}\n`);
+}
+
+function voidText({ source, id, reason, received_at, applied_at }: NonNullable<EventExplanation['voided_by']>): string {
+  const when = applied_at ?? `received ${received_at}, not yet applied`;
+  return `by ${source} ${id}, ${when}${reason === null ? '' : `: ${reason}`}`;
 }
 
 function attribution(found: EventExplanation): [string, string][] {

@@ -3,6 +3,7 @@ import { CliError } from '../cli-error.ts';
 import { EXIT_CODE } from '../exit-code.ts';
 import type { CliIo, Fetch } from '../io.ts';
 import { readStoredKey } from './data-directory.ts';
+import { variable } from './variable.ts';
 
 export type InProcess = { readonly fetch: Fetch; readonly adminKey: string; readonly stop: () => Promise<void> };
 
@@ -12,7 +13,7 @@ export async function startInProcess(io: CliIo, dataDir: string): Promise<InProc
   const config = loadConfig({
     ...io.env,
     ERGON_DATA_DIR: dataDir,
-    ERGON_LOG_LEVEL: io.env['ERGON_LOG_LEVEL'] ?? 'silent',
+    ERGON_LOG_LEVEL: variable(io, 'ERGON_LOG_LEVEL') ?? 'silent',
   });
   const server = await startErgon(config, { listen: false }).catch((error: unknown) => {
     throw new CliError(
@@ -21,7 +22,7 @@ export async function startInProcess(io: CliIo, dataDir: string): Promise<InProc
       '`ergon doctor` looks for the cause.',
     );
   });
-  const adminKey = io.env['ERGON_API_KEY'] ?? readStoredKey(dataDir);
+  const adminKey = variable(io, 'ERGON_API_KEY') ?? readStoredKey(dataDir);
   if (adminKey === undefined) {
     await server.stop();
     throw new CliError(

@@ -5,6 +5,7 @@ import { CliError } from '../cli-error.ts';
 import { EXIT_CODE } from '../exit-code.ts';
 import type { CliIo, Fetch } from '../io.ts';
 import { readServedUrl, readStoredKey } from './data-directory.ts';
+import { variable } from './variable.ts';
 
 /** Where a command does its work. */
 export type Target = {
@@ -40,17 +41,17 @@ export type OpenOptions = {
  * directory was named, the one on the local port; else the data directory itself, with the service inside this process.
  */
 export async function openTarget(io: CliIo, options: TargetOptions, open: OpenOptions): Promise<Target> {
-  const named = options.url ?? io.env['ERGON_URL'];
-  const namedDir = options.dataDir ?? io.env['ERGON_DATA_DIR'];
+  const named = options.url ?? variable(io, 'ERGON_URL');
+  const namedDir = options.dataDir ?? variable(io, 'ERGON_DATA_DIR');
   const dataDir = resolve(io.cwd, namedDir ?? '.ergon');
-  const key = options.key ?? io.env['ERGON_API_KEY'];
-  if (named !== undefined && named !== '') {
+  const key = options.key ?? variable(io, 'ERGON_API_KEY');
+  if (named !== undefined) {
     const url = parseUrl(named);
     // The key of the local data directory is an administrator's; it is shown to no other machine.
     return connected(io, url, key ?? (isLoopback(url) ? readStoredKey(dataDir) : undefined), dataDir, open);
   }
   const served = readServedUrl(dataDir);
-  const local = new URL(`http://127.0.0.1:${io.env['ERGON_PORT'] ?? '4600'}`);
+  const local = new URL(`http://127.0.0.1:${variable(io, 'ERGON_PORT') ?? '4600'}`);
   for (const url of [...(served === undefined ? [] : [served]), ...(namedDir === undefined ? [local] : [])]) {
     if (await answers(io, url)) return connected(io, url, key ?? readStoredKey(dataDir), dataDir, open);
   }

@@ -87,7 +87,7 @@ export async function admit(
     });
     if (prepared.kind !== 'ready') {
       if (staleLeft-- > 0 && (await isStale(services, catalog))) continue;
-      throw unprepared(prepared);
+      throw unprepared(prepared, asked);
     }
     const outcome = await services.holds.hold(environmentId, catalog.revision, prepared.request);
     switch (outcome.outcome) {
@@ -195,21 +195,32 @@ async function customerOf(
   return found.id;
 }
 
-function unprepared(prepared: Exclude<PreparedHold, { readonly kind: 'ready' }>): ProblemError {
+function unprepared(
+  prepared: Exclude<PreparedHold, { readonly kind: 'ready' }>,
+  { body, amounts }: AskedHold,
+): ProblemError {
   if (prepared.kind === 'too_many_budgets') {
     const detail = `${prepared.count} budgets apply to this request, and at most ${LIMITS.budgetsApplyMax} may; end some of them`;
     return new ProblemError({ code: 'conflict', detail });
   }
-  const { key, measure } = prepared.budget;
+  const { key, measure, currency = '' } = prepared.budget;
+  const otherwise = `or set ${prepared.policy} of the budget ${key} to fallback or allow_and_flag`;
+  // A charge that was sent counts for nothing without its currency, or in another one.
+  const isCharged = measure === 'charge' && amounts.charge !== undefined;
+  const given = body.currency === undefined ? 'names no currency' : `asks it in ${body.currency}`;
   return new ProblemError({
     code: 'budget_exceeded',
-    detail: `the budget ${key} limits ${measure}, and the hold does not say how much it needs`,
+    detail: isCharged
+      ? `the budget ${key} limits charge in ${currency}, and the hold ${given}`
+      : `the budget ${key} limits ${measure}, and the hold does not say how much it needs`,
     errors: [
-      {
-        pointer: `/amounts/${measure}`,
-        detail: 'is not known',
-        remedy: `send it, or set ${prepared.policy} of the budget ${key} to fallback or allow_and_flag`,
-      },
+      isCharged
+        ? {
+            pointer: '/currency',
+            detail: body.currency === undefined ? 'is missing' : `is not ${currency}`,
+            remedy: `send the charge in ${currency}, ${otherwise}`,
+          }
+        : { pointer: `/amounts/${measure}`, detail: 'is not known', remedy: `send it, ${otherwise}` },
     ],
     members: { scope: { kind: 'budget', key }, reason: 'unknown_quantity' },
   });

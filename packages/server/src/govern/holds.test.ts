@@ -196,6 +196,16 @@ describe('a refusal', () => {
     if (status === 402) expect(answer.body.errors[0].pointer).toBe('/amounts/tokens');
   });
 
+  test.each([
+    [undefined, 'is missing'],
+    ['EUR', 'is not USD'],
+  ])('a charge in the currency %s where the budget counts in USD', async (currency, detail) => {
+    const { call } = await world();
+    await call('POST', '/v1/budgets', daily('1000'));
+    const answer = await call('POST', '/v1/holds', { id: 'h1', customer: 'acme', amount: '1', currency });
+    expect(answer).toMatchObject({ status: 402, body: { errors: [{ pointer: '/currency', detail }] } });
+  });
+
   test('shadow and warn admit what enforce refuses, and count it', async () => {
     const { call, budget } = await world();
     await call('POST', '/v1/budgets', daily('1', { mode: 'shadow' }));

@@ -6,14 +6,15 @@ const EVENTS_AT_ONCE = 500;
 
 /**
  * Hands events that wait in the outbox to the endpoints that listen. Several processes share the work: rows another one holds
- * are left to it. An endpoint hears what happened since it was made.
+ * are left to it. An endpoint hears what happened since it was made, and a test
+ * that was asked of it whatever it listens to.
  *
  * @returns how many events were handed on.
  */
 export async function fanOut(db: Queryable, now: number): Promise<number> {
   const result = await db.query(
     `with waiting as (
-       select environment_id, id, type, occurred_at from outbox_event where fanned_out_at is null
+       select environment_id, id, type, data, occurred_at from outbox_event where fanned_out_at is null
        order by id limit ${EVENTS_AT_ONCE} for update skip locked
      ), handed as (
        insert into webhook_delivery (environment_id, endpoint_id, event_id, status, next_attempt_at, created_at)
@@ -21,7 +22,8 @@ export async function fanOut(db: Queryable, now: number): Promise<number> {
        from waiting w join webhook_endpoint e on e.environment_id = w.environment_id
        where e.disabled_at is null and e.created_at <= w.occurred_at
          and (e.event_types = '{}' or w.type = any (e.event_types)
-           or split_part(w.type, '.', 1) || '.*' = any (e.event_types))
+           or split_part(w.type, '.', 1) || '.*' = any (e.event_types)
+           or (w.type = 'webhook.test' and w.data ->> 'endpoint' = e.id))
        order by w.environment_id, e.id, w.id
        on conflict do nothing
      )

@@ -208,7 +208,8 @@ function registerTry(app: App, services: AppServices): void {
       tag,
       scope: 'webhooks:write',
       summary: 'Send a test event',
-      description: 'Leaves a `webhook.test` in the outbox; every endpoint that listens to that type gets it.',
+      description:
+        'Leaves a `webhook.test` in the outbox: for this endpoint whatever it listens to, and for those that listen to the type.',
       params: endpointParams,
       answer: z.strictObject({ crossing_key: z.string() }).openapi('WebhookTest'),
       problems: ['not_found'],

@@ -139,6 +139,16 @@ test('an endpoint hears its types and families, and what happened since it was m
   expect(received.map(({ body }) => JSON.parse(body).type)).toEqual(['budget.exceeded']);
 });
 
+test('a test reaches the endpoint that it was asked of, whatever it listens to', async () => {
+  const tried = await endpoint({ event_types: ['wallet.*'] });
+  await endpoint({ event_types: ['budget.*'] });
+  expect((await server.call('POST', `/v1/webhook_endpoints/${tried.id}/test`)).status).toBe(200);
+  await deliver();
+  expect(received.map(({ body }) => JSON.parse(body))).toMatchObject([
+    { type: 'webhook.test', data: { endpoint: tried.id } },
+  ]);
+});
+
 test('failures are tried again with growing pauses, then the delivery is dead, then it can be replayed', async () => {
   await endpoint();
   await tell('retried');

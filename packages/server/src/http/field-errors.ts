@@ -30,8 +30,37 @@ function issueErrors(issue: z.core.$ZodIssue, origin: Origin): FieldError[] {
     if (meant !== undefined) {
       return meant.flatMap((inner) => issueErrors({ ...inner, path: [...issue.path, ...inner.path] }, origin));
     }
+    return [{ ...located(path, origin), ...noBranch(issue) }];
   }
-  return [{ ...located(path, origin), detail: issue.message }];
+  if (isMissing(issue)) return [{ ...located(path, origin), ...MISSING }];
+  const isNumberless = issue.code === 'invalid_type' && issue.message.endsWith('received NaN');
+  return [{ ...located(path, origin), detail: isNumberless ? 'expected a number' : issue.message }];
+}
+
+const MISSING = { detail: 'is missing', remedy: 'send it' };
+
+/** A schema says of a value that is not there which type it is not. */
+function isMissing(issue: z.core.$ZodIssue): boolean {
+  return issue.code === 'invalid_type' && issue.message.endsWith('received undefined');
+}
+
+/** What a value would have to be for one of a union's branches to take it. */
+function noBranch({ errors, message }: z.core.$ZodIssueInvalidUnion): Pick<FieldError, 'detail' | 'remedy'> {
+  const first = errors.flatMap(([one]) => one ?? []);
+  if (first.length > 0 && first.every(isMissing)) return MISSING;
+  const isOfAnotherType = first.every((one) => one.code === 'invalid_type' && one.path.length === 0);
+  if (isOfAnotherType && first.length > 0)
+    return {
+      detail: `expected ${unique(first.map((one) => (one.code === 'invalid_type' ? one.expected : ''))).join(' or ')}`,
+    };
+  const said = unique(
+    first.filter((one) => one.path.length === 0 && one.code !== 'invalid_type').map((one) => one.message),
+  );
+  return { detail: said.length === 0 ? message : said.join('; ') };
+}
+
+function unique(texts: readonly string[]): string[] {
+  return [...new Set(texts)];
 }
 
 /** Of a union's branches the only one that takes a value of this type at all: its complaints are the ones that help. */

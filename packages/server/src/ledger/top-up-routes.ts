@@ -46,7 +46,7 @@ export function registerTopUpRoutes(app: App, services: AppServices): void {
     services,
     {
       method: 'get',
-      path: '/v1/customers/{id}/wallets/{wallet}/top_ups/{topUp}',
+      path: '/v1/customers/{id}/wallets/{wallet}/top_ups/{top_up}',
       operationId: 'getTopUp',
       tag,
       scope: 'billing:read',
@@ -55,7 +55,7 @@ export function registerTopUpRoutes(app: App, services: AppServices): void {
       answer: topUpAnswer,
       problems: ['not_found'],
     },
-    async ({ environmentId, params: { id, wallet, topUp } }) => {
+    async ({ environmentId, params: { id, wallet, top_up: topUp } }) => {
       const customerId = await customerIdOf(pool, environmentId, id);
       const row = await findTopUp(pool, { environmentId, customerId, wallet }, topUp, { isLocked: false });
       if (row === undefined) throw noTopUp(topUp);
@@ -123,7 +123,7 @@ function registerPaid(app: App, services: AppServices): void {
     services,
     {
       method: 'post',
-      path: '/v1/customers/{id}/wallets/{wallet}/top_ups/{topUp}/paid',
+      path: '/v1/customers/{id}/wallets/{wallet}/top_ups/{top_up}/paid',
       operationId: 'payTopUp',
       tag,
       scope: 'billing:write',
@@ -136,7 +136,7 @@ function registerPaid(app: App, services: AppServices): void {
       answer: topUpAnswer,
       problems: ['not_found'],
     },
-    async ({ client, environmentId, principal, params: { id, wallet, topUp }, body }) => {
+    async ({ client, environmentId, principal, params: { id, wallet, top_up: topUp }, body }) => {
       const place = { environmentId, customerId: await customerIdOf(client, environmentId, id), wallet };
       const row = await findTopUp(client, place, topUp, { isLocked: true });
       if (row === undefined) throw noTopUp(topUp);
@@ -154,7 +154,7 @@ function registerFailed(app: App, services: AppServices): void {
     services,
     {
       method: 'post',
-      path: '/v1/customers/{id}/wallets/{wallet}/top_ups/{topUp}/failed',
+      path: '/v1/customers/{id}/wallets/{wallet}/top_ups/{top_up}/failed',
       operationId: 'failTopUp',
       tag,
       scope: 'billing:write',
@@ -166,7 +166,7 @@ function registerFailed(app: App, services: AppServices): void {
       answer: topUpAnswer,
       problems: ['not_found', 'conflict'],
     },
-    async ({ client, environmentId, principal, params: { id, wallet, topUp }, body }) => {
+    async ({ client, environmentId, principal, params: { id, wallet, top_up: topUp }, body }) => {
       const place = { environmentId, customerId: await customerIdOf(client, environmentId, id), wallet };
       const row = await findTopUp(client, place, topUp, { isLocked: true });
       if (row === undefined) throw noTopUp(topUp);

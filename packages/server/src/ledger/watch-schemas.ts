@@ -15,7 +15,7 @@ import { CONNECTOR_KEYS } from './payment-connectors.ts';
 import { decimalText, walletParams } from './schemas.ts';
 import type { TopUpRow } from './top-up-store.ts';
 
-export const topUpParams = walletParams.extend({ topUp: z.string().regex(/^\d{1,18}$/, 'the id of a top-up') });
+export const topUpParams = walletParams.extend({ top_up: z.string().regex(/^\d{1,18}$/, 'the id of a top-up') });
 
 const connector = z.enum(CONNECTOR_KEYS).default('manual').openapi({
   description:

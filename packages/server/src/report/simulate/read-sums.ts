@@ -32,12 +32,12 @@ export async function recordedTotals(
   return result.rows;
 }
 
-export type SummedUsage = { customer: string; dimensions: Record<string, string>; requests: bigint } & Record<
+export type SummedUsage = { customer: string; dimensions: Record<string, string>; all_requests: bigint } & Record<
   string,
   unknown
 >;
 
-/** Quantities of the given columns in a calendar month of each customer's zone, by dimensions. */
+/** Quantities of the given columns, which may name `requests` too, in a calendar month of each customer's zone, by dimensions. */
 export async function summedUsage(
   db: Queryable,
   environmentId: number,
@@ -46,8 +46,8 @@ export async function summedUsage(
   columns: readonly string[],
 ): Promise<SummedUsage[]> {
   const result = await db.query<SummedUsage>(
-    `select s.customer, d.dimensions, s.requests, ${columns.map((name) => `s.${name}`).join(', ')}
-     from (select c.external_id as customer, r.dimension_set_id, coalesce(sum(r.requests), 0)::int8 as requests,
+    `select s.customer, d.dimensions, s.all_requests, ${columns.map((name) => `s.${name}`).join(', ')}
+     from (select c.external_id as customer, r.dimension_set_id, coalesce(sum(r.requests), 0)::int8 as all_requests,
          ${columns.map((name) => `coalesce(sum(r.${name}), 0)::text as ${name}`).join(', ')}
        from customer c join usage_rollup r on r.environment_id = c.environment_id and r.customer_id = c.id
          and r.minute >= (($2 || '-01')::timestamp at time zone c.time_zone)

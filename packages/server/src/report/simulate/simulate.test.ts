@@ -81,6 +81,19 @@ describe('a simulation', () => {
     );
   });
 
+  test('of a card with a price for each request: by usage, what that card really charges', async () => {
+    const calls = ['a', 'a', 'b'].map((customer) => ({ customer, model: 'o3', input: 10, output: 5 }));
+    const priced = { currency: 'USD', prices: [{ meter: 'requests', charge_model: perUnit('0.25') }] };
+    const before = await world(card(perUnit('1'), perUnit('2')), calls);
+    expect(await before.simulate({ card: priced })).toMatchObject({
+      method: 'summed_usage',
+      requests: '3',
+      totals: { old: '60', new: '0.75' },
+    });
+    const after = await world(priced, calls);
+    expect((await after.simulate()).totals.old).toBe('0.75');
+  });
+
   test('says which usage the card does not price, and for one customer only', async () => {
     const { simulate } = await world(card(perUnit('0.01'), perUnit('0.02')), [
       { customer: 'a', model: 'gpt-5', input: 10, output: 5 },

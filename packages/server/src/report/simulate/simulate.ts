@@ -180,7 +180,7 @@ async function fromUsage(
   const unrated = new Map<string, Decimal>();
   let requests = 0n;
   for (const row of rows) {
-    requests += row.requests;
+    requests += row.all_requests;
     let total = totals.get(row.customer);
     if (total === undefined) {
       total = new SimulatedTotal();

@@ -26,12 +26,19 @@ import { badParameter } from '../parameters.ts';
 import { storedJson } from '../stored-text.ts';
 import { cursorOf, listGroups, type UnratedFilter, type UnratedGroupRow, unratedSpan } from './unrated-store.ts';
 
-const REASONS = 'no_customer, no_rate_card, no_price, no_matching_cell or amount_too_large';
+const REASONS = [
+  'no_customer',
+  'no_rate_card',
+  'no_price',
+  'no_matching_cell',
+  'amount_too_large',
+  'no_provider_price',
+] as const;
 
 const query = pageQuery.extend({
   customer: externalId.optional(),
   meter: externalId.optional(),
-  reason: externalId.optional().openapi({ description: REASONS, example: 'no_price' }),
+  reason: z.enum(REASONS).optional().openapi({ description: 'One reason only', example: 'no_price' }),
   model: externalId.optional().openapi({ description: 'As the events name it' }),
   from: instantInput.optional().openapi({ description: 'Event time, inclusive, a whole minute' }),
   to: instantInput.optional().openapi({ description: 'Event time, exclusive, a whole minute' }),
@@ -41,7 +48,7 @@ const groupAnswer = z
   .strictObject({
     customer: z.string().nullable().openapi({ description: 'Null: the usage names no customer' }),
     meter: z.string(),
-    reason: z.string().openapi({ description: REASONS }),
+    reason: z.string().openapi({ description: REASONS.join(', ') }),
     model: z.string().nullable(),
     events: decimalOutput,
     quantity: decimalOutput,

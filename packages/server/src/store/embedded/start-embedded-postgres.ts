@@ -141,7 +141,7 @@ async function startOrAdopt(launch: Launch, attemptsMax: number): Promise<Runnin
     const candidate = isAlive ? adopt(known.pid, launch) : await launchServer(launch);
     if (await answers(candidate, launch)) {
       launch.log.info(
-        { pid: candidate.pid, adopted: isAlive },
+        { database_pid: candidate.pid, adopted: isAlive },
         isAlive ? 'database found running' : 'database started',
       );
       return candidate;
