@@ -147,6 +147,13 @@ test('PostgreSQL stands still, and goes on', async () => {
   try {
     await holdMeanwhile(away);
     expect(journals()).toHaveLength(1);
+    const ready = await fetch(`${service.url}/readyz`, { signal: AbortSignal.timeout(10_000) });
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({
+      status: 'not_ready',
+      reason: expect.stringContaining('does not answer'),
+    });
+    expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
   } finally {
     signalPostgres(pid, 'SIGCONT');
   }

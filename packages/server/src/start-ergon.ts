@@ -24,7 +24,8 @@ import { GroupCommit } from './record/group-commit.ts';
 import { forgetFindings } from './quality/index.ts';
 import { rerateDue } from './rerate/index.ts';
 import { recordServices } from './record/services.ts';
-import { type Database, openDatabase } from './store/database.ts';
+import { LIMITS } from './limits.ts';
+import { type Database, openDatabase, withinMs } from './store/database.ts';
 import { EnvironmentClocks } from './store/environment-clock.ts';
 import { latestMigration, migrate } from './store/migrate.ts';
 import { providePostgres } from './store/provide-postgres.ts';
@@ -203,7 +204,10 @@ function wire(
 
 async function readiness(database: Database): Promise<{ ready: boolean; reason?: string }> {
   try {
-    const result = await database.pool.query<{ number: number }>('select max(number) as number from schema_migration');
+    const result = await withinMs(
+      LIMITS.storeAnswerMs,
+      database.pool.query<{ number: number }>('select max(number) as number from schema_migration'),
+    );
     const number = result.rows[0]?.number ?? 0;
     return number === latestMigration()
       ? { ready: true }

@@ -38,6 +38,7 @@ test('versions are published, in force at once, and never edited', async () => {
   });
   const versions = (await call('GET', '/v1/policies/dear-calls/versions')).data;
   expect(versions.map((one: { version: number }) => one.version)).toEqual([2, 1]);
+  expect([versions[0].ended_at, versions[1].ended_at]).toEqual([null, versions[0].created_at]);
   for (const statement of [
     'update policy_version set version = 9',
     'delete from policy_version',
@@ -85,6 +86,8 @@ test('a shadow policy refuses nobody and says whom it had', async () => {
   });
   await call('DELETE', '/v1/policies/night', undefined, 204);
   await call('DELETE', '/v1/policies/night', undefined, 404);
+  const [last] = (await call('GET', '/v1/policies/night/versions')).data;
+  expect(last.ended_at).not.toBeNull();
   expect(await ask({ customer: 'owl' })).toMatchObject({ matches: [] });
 });
 

@@ -33,7 +33,7 @@ export async function findPolicy(db: Queryable, environmentId: number, key: stri
   return result.rows[0];
 }
 
-/** Newest first. */
+/** Newest first. A version ended when the next one was published, the last when the policy did. */
 export async function listVersions(
   db: Queryable,
   environmentId: number,
@@ -41,7 +41,9 @@ export async function listVersions(
   { before, limit }: { before: bigint | undefined; limit: number },
 ): Promise<PolicyRow[]> {
   const result = await db.query<PolicyRow>(
-    `select v.key, v.version, v.document, v.created_at, null as ended_at from policy_version v
+    `select v.key, v.version, v.document, v.created_at, coalesce(n.created_at, p.ended_at) as ended_at
+     from policy_version v join policy p on p.environment_id = v.environment_id and p.key = v.key
+       left join policy_version n on n.environment_id = v.environment_id and n.key = v.key and n.version = v.version + 1
      where v.environment_id = $1 and v.key = $2 and ($3::int8 is null or v.version < $3) order by v.version desc limit $4`,
     [environmentId, key, before ?? null, limit],
   );
