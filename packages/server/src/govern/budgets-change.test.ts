@@ -132,6 +132,14 @@ test('PUT is POST under the key of the path; what it counts never changes', asyn
   expect((await put(box, 'b', { unit: 'tokens', key: 'c' }, 400)).errors).toHaveLength(1);
 });
 
+test('the same budget again is no other one, in whatever order its tags stand', async () => {
+  const box = await sandbox();
+  const body = { unit: 'tokens', scope: { tags: { region: 'eu', env: 'prod', z: '1' } } };
+  await put(box, 'b', body);
+  expect(await put(box, 'b', body)).toMatchObject(body);
+  await put(box, 'b', { unit: 'tokens', scope: { tags: { region: 'eu', env: 'prod' } } }, 409);
+});
+
 test('a scope may name its own environment, and no other', async () => {
   const box = await sandbox();
   const { key } = await box.call('GET', '/v1/environments').then(({ data }) => data[0]);
