@@ -229,7 +229,7 @@ function exceeded(
         : { kind: 'budget', key: budget?.key ?? '' };
     return {
       scope,
-      measure: one.measure,
+      measure: budget?.measure ?? one.measure,
       ...(one.limit !== undefined && { limit: one.limit }),
       ...(one.committed !== undefined && { committed: exactText(one.committed) }),
       held: exactText(one.held ?? '0'),

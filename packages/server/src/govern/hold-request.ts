@@ -90,14 +90,18 @@ export function prepareHold(
     }
     const { name, policy } = unknownPolicyOf(budget, amounts);
     const { fallback_quantity: fallback } = budget.spec;
+    // No amount of another currency stands for this one, when the hold is settled either.
+    const unsaid = isInCurrency(budget, body.currency)
+      ? counter
+      : { ...counter, u: `${counter.u} in ${budget.currency}` };
     if (policy === 'fallback' && fallback !== undefined) {
       flags.push(`fallback_quantity:${budget.key}`);
-      counters.push({ ...counter, x: toText(decimal(String(fallback))) });
+      counters.push({ ...unsaid, x: toText(decimal(String(fallback))) });
     } else if (policy === 'deny' && budget.isEnforced) {
       return { kind: 'unknown_quantity', budget, policy: name };
     } else {
       if (policy !== 'zero') flags.push(`unknown_quantity:${budget.key}`);
-      counters.push({ ...counter, x: '0' });
+      counters.push({ ...unsaid, x: '0' });
     }
   }
   return {
@@ -128,11 +132,13 @@ export function quantityFor(
   amounts: Amounts,
   currency: string | undefined,
 ): string | undefined {
-  const amount = amounts[budget.measure];
-  if (amount === undefined || budget.currency === undefined) return amount;
+  return isInCurrency(budget, currency) ? amounts[budget.measure] : undefined;
+}
+
+function isInCurrency(budget: CompiledBudget, currency: string | undefined): boolean {
   // Costs are in US dollars, whatever the customer pays in.
   const inCurrency = budget.measure === 'charge' ? currency : 'USD';
-  return inCurrency === budget.currency ? amount : undefined;
+  return budget.currency === undefined || inCurrency === budget.currency;
 }
 
 /**

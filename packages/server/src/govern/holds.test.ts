@@ -175,6 +175,26 @@ describe('a refusal', () => {
     expect((await budget('daily')).counters[0].held).toBe('0.5');
   });
 
+  test('money of another currency never counts, at the settlement either', async () => {
+    const { call, budget } = await world();
+    const euros = { unit: 'EUR', unknown_quantity: 'zero' };
+    await call('POST', '/v1/budgets', daily('50', { ...euros, key: 'charge' }));
+    await call('POST', '/v1/budgets', daily('50', { ...euros, key: 'cost', measure: 'provider_cost' }));
+    const fallback = { unknown_quantity: 'fallback', fallback_quantity: '8' };
+    await call('POST', '/v1/budgets', daily('15', { ...euros, ...fallback, key: 'fallback' }));
+    expect((await call('POST', '/v1/holds', hold('h1', '9', { amounts: { provider_cost: '2' } }))).status).toBe(201);
+    const refused = await call('POST', '/v1/holds', hold('h2', '9', { amounts: { provider_cost: '2' } }));
+    expect(refused.body).toMatchObject({ scope: { key: 'fallback' }, measure: 'charge', asked: '8', available: '7' });
+    await call('POST', '/v1/holds/h1/settle', { amounts: { charge: '7', provider_cost: '1' } });
+    const committed = async () =>
+      Promise.all(['charge', 'cost', 'fallback'].map(async (key) => (await budget(key)).counters[0].committed));
+    expect(await committed()).toEqual(['0', '0', '8']);
+    await call('POST', '/v1/holds/h1/settle', {
+      event: { id: 'e', source: 'a', type: 'api.call', subject: 'acme', data: {} },
+    });
+    expect(await committed()).toEqual(['0', '0', '0']);
+  });
+
   test('two windows on one scope, only the second exhausted', async () => {
     const { call } = await world();
     await call('POST', '/v1/budgets', daily('50'));

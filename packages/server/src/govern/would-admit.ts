@@ -77,7 +77,13 @@ export async function wouldAdmit(
       budget === undefined
         ? { kind: 'wallet' as const, key: `${body.customer ?? ''}/${asked.currency}` }
         : { kind: 'budget' as const, key: budget.key };
-    return { ...named, measure: row.measure, available: toText(left), left, asked: decimal(row.asked) };
+    return {
+      ...named,
+      measure: budget?.measure ?? row.measure,
+      available: toText(left),
+      left,
+      asked: decimal(row.asked),
+    };
   });
   const [first] = limits.toSorted(byTimesItFits);
   const isAdmitted = limits.every(({ left, asked: one }) => compare(subtract(left, one), ZERO) >= 0);
