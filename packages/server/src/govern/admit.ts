@@ -98,13 +98,15 @@ export async function admit(
       case 'conflict':
         throw otherBody(body.id);
       case 'held':
-      case 'repeated':
+      case 'repeated': {
+        const hold = outcome.outcome === 'held' ? heldRow(asked.body, prepared, outcome) : outcome.hold;
         return {
-          hold: outcome.outcome === 'held' ? heldRow(asked.body, prepared, outcome) : outcome.hold,
+          hold,
           flags: [...prepared.flags, ...policies.flags],
-          maxOutputTokens: asked.body.output?.max_tokens,
-          isClamped: asked.body !== body,
+          maxOutputTokens: hold.bound ?? undefined,
+          isClamped: hold.bound !== null && hold.bound < (body.output?.max_tokens ?? 0),
         };
+      }
       case 'refused': {
         // Nobody is refused before what leases hold of these limits was asked back.
         if (recallsLeft-- > 0 && (await services.leases.recall(environmentId, lacking(outcome.refusals, customer))))

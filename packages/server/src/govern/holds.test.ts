@@ -172,6 +172,7 @@ describe('a refusal', () => {
     const output = { max_tokens: 1000, per_token: { charge: '0.001' } };
     const clamped = await call('POST', '/v1/holds', hold('h1', '1.2', { output }));
     expect(clamped.body).toMatchObject({ clamped: true, max_output_tokens: 300, amounts: { charge: '0.5' } });
+    expect((await call('POST', '/v1/holds', hold('h1', '1.2', { output }))).body).toEqual(clamped.body);
     expect((await budget('daily')).counters[0].held).toBe('0.5');
   });
 
