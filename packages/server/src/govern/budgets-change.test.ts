@@ -112,6 +112,39 @@ test('what is above a limit from the beginning, or above one that was lowered, i
   expect((await box.call('GET', '/v1/budgets/b/overages?limit=2')).next_cursor).not.toBeNull();
 });
 
+test('a settlement is measured by what its budgets say when it comes', async () => {
+  const box = await sandbox();
+  const unit = 'tokens';
+  const kinds = ['lowered', 'raised', 'softened', 'hardened', 'ended'];
+  for (const key of kinds) await put(box, key, { unit, mode: key === 'hardened' ? 'warn' : 'enforce' });
+  for (const id of ['open', 'late'])
+    await box.call('POST', '/v1/holds', { id, customer: 'acme', amounts: { tokens: 40 } }, 201);
+  await put(box, 'lowered', { unit, limit: '90', thresholds: ['0.9'] });
+  await put(box, 'raised', { unit, limit: '500' });
+  await put(box, 'softened', { unit, mode: 'warn' });
+  await put(box, 'hardened', { unit });
+  await box.call('DELETE', '/v1/budgets/ended', undefined, 204);
+  await box.call('POST', '/v1/holds/open/settle', { amounts: { tokens: 85 } });
+  await box.call('POST', '/v1/holds/late/release');
+  await box.call('POST', '/v1/holds/late/settle', { amounts: { tokens: 50 } });
+  const overages = async (key: string) => {
+    const { data } = await box.call('GET', `/v1/budgets/${key}/overages`);
+    return data.map(({ amount, cause }: { amount: string; cause: string }) => `${cause} ${amount}`).toReversed();
+  };
+  expect(await overages('lowered')).toEqual(['above_hold 35', 'late 45']);
+  expect(await overages('raised')).toEqual([]);
+  expect(await overages('softened')).toEqual([]);
+  expect(await overages('hardened')).toEqual(['above_hold 25', 'late 35']);
+  const { rows } = await app.database.pool.query<{ key: string; threshold: string }>(
+    `select b.key, trim_scale(c.threshold)::text as threshold from budget_crossing c join budget b on b.environment_id = c.environment_id
+       and b.id = c.budget_id join environment e on e.id = b.environment_id and e.key = $1
+     where b.key in ('lowered', 'raised') order by 1, c.threshold`,
+    [(await box.call('GET', '/v1/environments')).data[0].key],
+  );
+  expect(rows).toEqual([{ key: 'lowered', threshold: '81' }]);
+  expect(await box.audit()).toBe(0);
+});
+
 test('one that is only watched records no overage; enforced later, it does', async () => {
   const box = await sandbox();
   await put(box, 'b', { unit: 'tokens', mode: 'warn' });
