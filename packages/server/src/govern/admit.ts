@@ -16,6 +16,7 @@ import {
   prepareHold,
   type PreparedHold,
   subjectOf,
+  withCredits,
   withOutputBound,
 } from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
@@ -57,9 +58,10 @@ export async function admit(
   services: AppServices,
   environmentId: number,
   keyId: string,
-  { sent, ...bound }: BoundHold & { readonly sent: HoldBody },
+  { sent, ...given }: BoundHold & { readonly sent: HoldBody },
 ): Promise<Admission> {
-  const { body } = bound;
+  const body = withCredits(given.body);
+  const bound = { ...given, body };
   const runs = await runPath(services.database.pool, environmentId, body.run_id, body.parent_run_id);
   const subject = subjectOf(body, keyId, runs);
   // Of what the client sent, so that a repeat is known whatever it was clamped to.

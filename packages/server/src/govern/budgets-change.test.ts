@@ -202,3 +202,33 @@ test('credits are what is charged in any credit unit', async () => {
   await box.call('POST', '/v1/holds/b/settle', { amounts: { credits: '55', charge: '55' } });
   expect((await box.call('GET', '/v1/budgets/b')).counters).toMatchObject([{ committed: '85', held: '10' }]);
 });
+
+test('credits follow the charge: what is settled by it, and what an output bound is lowered to', async () => {
+  const box = await openSandbox(app, NOW);
+  const prices = [
+    { meter: 'output_tokens', charge_model: { type: 'per_unit', unit_amount: '2' } },
+    { meter: 'input_tokens', charge_model: { type: 'free' } },
+  ];
+  await box.call('PUT', '/v1/rate_cards/default', { currency: 'credit:coins', prices });
+  await put(box, 'b', { unit: 'credits', on_exceed: 'clamp' });
+  const hold = (id: string, body: object) => box.call('POST', '/v1/holds', { id, ...body }, 201);
+  const output = { max_tokens: 50, per_token: { charge: '2' } };
+  const clamped = await hold('a', { customer: 'acme', amount: '110', currency: 'credit:coins', output });
+  expect(clamped).toMatchObject({ max_output_tokens: 45, amounts: { charge: '100', credits: '100' } });
+  expect(await box.call('POST', '/v1/holds/a/settle', { amount: '60' })).toMatchObject({
+    settled: { charge: '60', credits: '60' },
+  });
+  const estimate = { customer: 'acme', model: 'own-model', tokens: { input: 1 }, max_output_tokens: 30 };
+  const budget = { kind: 'budget', key: 'b', measure: 'credits', available: '40' };
+  expect((await box.call('POST', '/v1/estimate', estimate)).admission).toEqual({
+    would_admit: false,
+    tightest: budget,
+  });
+  const bound = await hold('b', { estimate });
+  expect(bound).toMatchObject({
+    clamped: true,
+    max_output_tokens: 20,
+    amounts: { charge: '40', credits: '40' },
+  });
+  expect((await box.call('GET', '/v1/budgets/b')).counters).toMatchObject([{ committed: '60', held: '40' }]);
+});

@@ -55,6 +55,16 @@ export function subjectOf(body: HoldBody, apiKey: string, runs: readonly string[
   };
 }
 
+/** The body with what its output makes of every measure: in a credit unit a token takes as many credits as it is charged. */
+export function withCredits(body: HoldBody): HoldBody {
+  const { output, currency } = body;
+  const charge = output?.per_token.charge;
+  if (output === undefined || charge === undefined || currency?.startsWith('credit:') !== true) return body;
+  const perToken: typeof output.per_token = { ...output.per_token };
+  perToken.credits ??= charge;
+  return { ...body, output: { ...output, per_token: perToken } };
+}
+
 /** The amounts of a body as exact texts; a request is one request, and `amount` is short for the charge. */
 export function amountsOf(body: HoldBody): Amounts {
   const given: Partial<Record<Measure, string>> = Object.fromEntries(amountTexts(body.amounts ?? {}));
