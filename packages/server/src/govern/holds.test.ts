@@ -144,6 +144,16 @@ describe('a hold', () => {
   });
 });
 
+test.each([{ amount: '20' }, { amounts: { charge: 0.5 } }])(
+  'a charge in no currency is refused: there is no wallet to look at: %j',
+  async (body) => {
+    const { call } = await world();
+    const refused = await call('POST', '/v1/holds', { id: 'h1', customer: 'acme', ...body });
+    expect([refused.status, refused.body.errors[0].pointer]).toEqual([400, '/currency']);
+    expect((await call('POST', '/v1/holds', { id: 'h1', customer: 'acme', amounts: { charge: 0 } })).status).toBe(201);
+  },
+);
+
 describe('a refusal', () => {
   test('names the budget, what is left, and the largest output bound that would fit', async () => {
     const { call } = await world();
