@@ -173,6 +173,15 @@ test('the same budget again is no other one, in whatever order its tags stand', 
   await put(box, 'b', { unit: 'tokens', scope: { tags: { region: 'eu', env: 'prod' } } }, 409);
 });
 
+test('a tag may have the name of what every object has', async () => {
+  const box = await sandbox();
+  await put(box, 'b', { unit: 'tokens', scope: { tags: { constructor: '*' } } });
+  await box.call('POST', '/v1/holds', { id: 'without', amounts: { tokens: 1 } }, 201);
+  await box.call('POST', '/v1/holds', { id: 'with', amounts: { tokens: 2 }, tags: { constructor: 'x' } }, 201);
+  await box.send(llm(NOW, 3));
+  expect((await box.call('GET', '/v1/budgets/b')).counters).toMatchObject([{ committed: '0', held: '2' }]);
+});
+
 test('a scope may name its own environment, and no other', async () => {
   const box = await sandbox();
   const { key } = await box.call('GET', '/v1/environments').then(({ data }) => data[0]);
