@@ -290,6 +290,13 @@ describe('usage', () => {
     expect((await budget('daily')).counters[0]).toMatchObject({ committed: '2', held: '0' });
   });
 
+  test('is not recorded by the settlement of a hold that is not there', async () => {
+    const { call, wallet } = await world();
+    await call('PUT', '/v1/rate_cards/default', card);
+    expect((await call('POST', '/v1/holds/nobody/settle', { event: event('e1', 200) })).status).toBe(404);
+    expect((await wallet()).posted).toBe('100');
+  });
+
   test('a settlement sent again is answered like the first, also when the event of its hold came in between; another is a conflict', async () => {
     const { call, wallet } = await world();
     await call('PUT', '/v1/rate_cards/default', card);
