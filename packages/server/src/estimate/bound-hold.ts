@@ -79,8 +79,10 @@ function bounded(estimate: EstimateBody, bound: number): EstimateBody {
 function asked(hold: Omit<HoldBody, 'estimate'>, estimate: EstimateBody, call: EstimatedCall): AskedHold {
   const isPriced = call.unrated.length === 0;
   const [low, high] = (['low', 'high'] as const).map((end) => {
-    const { charge, ...others } = amountsAt(end, call);
-    return isPriced && charge !== undefined ? { ...others, charge } : others;
+    const { charge, credits, ...others } = amountsAt(end, call);
+    return isPriced
+      ? { ...others, ...(charge !== undefined && { charge }), ...(credits !== undefined && { credits }) }
+      : others;
   });
   if (low === undefined || high === undefined) throw new Error('an interval has two ends');
   const who = Object.fromEntries(WHO.flatMap((name) => (estimate[name] === undefined ? [] : [[name, estimate[name]]])));

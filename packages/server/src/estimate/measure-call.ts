@@ -63,10 +63,13 @@ export async function measureCall(
 /** What a hold of the call asks at one end of every interval. */
 export function amountsAt(
   end: 'low' | 'high',
-  { works, computed, charge, providerCost }: EstimatedCall,
+  { works, computed, charge, providerCost, currency }: EstimatedCall,
 ): Readonly<
   Partial<
-    Record<'charge' | 'provider_cost' | 'physical_cost' | 'flops' | 'accelerator_seconds' | 'compute_units', string>
+    Record<
+      'charge' | 'credits' | 'provider_cost' | 'physical_cost' | 'flops' | 'accelerator_seconds' | 'compute_units',
+      string
+    >
   >
 > & {
   readonly requests: string;
@@ -81,6 +84,7 @@ export function amountsAt(
     requests: '1',
     tokens: String(work.newTokens + work.cachedTokens + work.outputTokens),
     ...(charge !== undefined && { charge: toText(charge[end]) }),
+    ...(charge !== undefined && currency?.startsWith('credit:') === true && { credits: toText(charge[end]) }),
     ...(providerCost !== undefined && { provider_cost: toText(providerCost[end]) }),
     ...(physicalCost !== undefined && { physical_cost: toText(physicalCost[end]) }),
     ...(flops !== undefined && { flops }),

@@ -16,6 +16,7 @@ import {
   prepareHold,
   type PreparedHold,
   subjectOf,
+  withCredits,
   withOutputBound,
 } from './hold-request.ts';
 import { type HoldRow, runPath } from './hold-store.ts';
@@ -57,9 +58,10 @@ export async function admit(
   services: AppServices,
   environmentId: number,
   keyId: string,
-  { sent, ...bound }: BoundHold & { readonly sent: HoldBody },
+  { sent, ...given }: BoundHold & { readonly sent: HoldBody },
 ): Promise<Admission> {
-  const { body } = bound;
+  const body = withCredits(given.body);
+  const bound = { ...given, body };
   const runs = await runPath(services.database.pool, environmentId, body.run_id, body.parent_run_id);
   const subject = subjectOf(body, keyId, runs);
   // Of what the client sent, so that a repeat is known whatever it was clamped to.
@@ -98,13 +100,15 @@ export async function admit(
       case 'conflict':
         throw otherBody(body.id);
       case 'held':
-      case 'repeated':
+      case 'repeated': {
+        const hold = outcome.outcome === 'held' ? heldRow(asked.body, prepared, outcome) : outcome.hold;
         return {
-          hold: outcome.outcome === 'held' ? heldRow(asked.body, prepared, outcome) : outcome.hold,
+          hold,
           flags: [...prepared.flags, ...policies.flags],
-          maxOutputTokens: asked.body.output?.max_tokens,
-          isClamped: asked.body !== body,
+          maxOutputTokens: hold.bound ?? undefined,
+          isClamped: hold.bound !== null && hold.bound < (body.output?.max_tokens ?? 0),
         };
+      }
       case 'refused': {
         // Nobody is refused before what leases hold of these limits was asked back.
         if (recallsLeft-- > 0 && (await services.leases.recall(environmentId, lacking(outcome.refusals, customer))))
@@ -240,7 +244,7 @@ function exceeded(
         : { kind: 'budget', key: budget?.key ?? '' };
     return {
       scope,
-      measure: one.measure,
+      measure: budget?.measure ?? one.measure,
       ...(one.limit !== undefined && { limit: one.limit }),
       ...(one.committed !== undefined && { committed: exactText(one.committed) }),
       held: exactText(one.held ?? '0'),

@@ -112,6 +112,39 @@ test('what is above a limit from the beginning, or above one that was lowered, i
   expect((await box.call('GET', '/v1/budgets/b/overages?limit=2')).next_cursor).not.toBeNull();
 });
 
+test('a settlement is measured by what its budgets say when it comes', async () => {
+  const box = await sandbox();
+  const unit = 'tokens';
+  const kinds = ['lowered', 'raised', 'softened', 'hardened', 'ended'];
+  for (const key of kinds) await put(box, key, { unit, mode: key === 'hardened' ? 'warn' : 'enforce' });
+  for (const id of ['open', 'late'])
+    await box.call('POST', '/v1/holds', { id, customer: 'acme', amounts: { tokens: 40 } }, 201);
+  await put(box, 'lowered', { unit, limit: '90', thresholds: ['0.9'] });
+  await put(box, 'raised', { unit, limit: '500' });
+  await put(box, 'softened', { unit, mode: 'warn' });
+  await put(box, 'hardened', { unit });
+  await box.call('DELETE', '/v1/budgets/ended', undefined, 204);
+  await box.call('POST', '/v1/holds/open/settle', { amounts: { tokens: 85 } });
+  await box.call('POST', '/v1/holds/late/release');
+  await box.call('POST', '/v1/holds/late/settle', { amounts: { tokens: 50 } });
+  const overages = async (key: string) => {
+    const { data } = await box.call('GET', `/v1/budgets/${key}/overages`);
+    return data.map(({ amount, cause }: { amount: string; cause: string }) => `${cause} ${amount}`).toReversed();
+  };
+  expect(await overages('lowered')).toEqual(['above_hold 35', 'late 45']);
+  expect(await overages('raised')).toEqual([]);
+  expect(await overages('softened')).toEqual([]);
+  expect(await overages('hardened')).toEqual(['above_hold 25', 'late 35']);
+  const { rows } = await app.database.pool.query<{ key: string; threshold: string }>(
+    `select b.key, trim_scale(c.threshold)::text as threshold from budget_crossing c join budget b on b.environment_id = c.environment_id
+       and b.id = c.budget_id join environment e on e.id = b.environment_id and e.key = $1
+     where b.key in ('lowered', 'raised') order by 1, c.threshold`,
+    [(await box.call('GET', '/v1/environments')).data[0].key],
+  );
+  expect(rows).toEqual([{ key: 'lowered', threshold: '81' }]);
+  expect(await box.audit()).toBe(0);
+});
+
 test('one that is only watched records no overage; enforced later, it does', async () => {
   const box = await sandbox();
   await put(box, 'b', { unit: 'tokens', mode: 'warn' });
@@ -130,6 +163,23 @@ test('PUT is POST under the key of the path; what it counts never changes', asyn
   expect(await put(box, 'b', { unit: 'tokens', limit: '5' })).toMatchObject({ limit: '5' });
   expect((await put(box, 'b', { unit: 'requests' }, 409)).errors[0].pointer).toBe('/unit');
   expect((await put(box, 'b', { unit: 'tokens', key: 'c' }, 400)).errors).toHaveLength(1);
+});
+
+test('the same budget again is no other one, in whatever order its tags stand', async () => {
+  const box = await sandbox();
+  const body = { unit: 'tokens', scope: { tags: { region: 'eu', env: 'prod', z: '1' } } };
+  await put(box, 'b', body);
+  expect(await put(box, 'b', body)).toMatchObject(body);
+  await put(box, 'b', { unit: 'tokens', scope: { tags: { region: 'eu', env: 'prod' } } }, 409);
+});
+
+test('a tag may have the name of what every object has', async () => {
+  const box = await sandbox();
+  await put(box, 'b', { unit: 'tokens', scope: { tags: { constructor: '*' } } });
+  await box.call('POST', '/v1/holds', { id: 'without', amounts: { tokens: 1 } }, 201);
+  await box.call('POST', '/v1/holds', { id: 'with', amounts: { tokens: 2 }, tags: { constructor: 'x' } }, 201);
+  await box.send(llm(NOW, 3));
+  expect((await box.call('GET', '/v1/budgets/b')).counters).toMatchObject([{ committed: '0', held: '2' }]);
 });
 
 test('a scope may name its own environment, and no other', async () => {
@@ -160,4 +210,34 @@ test('credits are what is charged in any credit unit', async () => {
   await hold('d', { amounts: { credits: '10' } }, 201);
   await box.call('POST', '/v1/holds/b/settle', { amounts: { credits: '55', charge: '55' } });
   expect((await box.call('GET', '/v1/budgets/b')).counters).toMatchObject([{ committed: '85', held: '10' }]);
+});
+
+test('credits follow the charge: what is settled by it, and what an output bound is lowered to', async () => {
+  const box = await openSandbox(app, NOW);
+  const prices = [
+    { meter: 'output_tokens', charge_model: { type: 'per_unit', unit_amount: '2' } },
+    { meter: 'input_tokens', charge_model: { type: 'free' } },
+  ];
+  await box.call('PUT', '/v1/rate_cards/default', { currency: 'credit:coins', prices });
+  await put(box, 'b', { unit: 'credits', on_exceed: 'clamp' });
+  const hold = (id: string, body: object) => box.call('POST', '/v1/holds', { id, ...body }, 201);
+  const output = { max_tokens: 50, per_token: { charge: '2' } };
+  const clamped = await hold('a', { customer: 'acme', amount: '110', currency: 'credit:coins', output });
+  expect(clamped).toMatchObject({ max_output_tokens: 45, amounts: { charge: '100', credits: '100' } });
+  expect(await box.call('POST', '/v1/holds/a/settle', { amount: '60' })).toMatchObject({
+    settled: { charge: '60', credits: '60' },
+  });
+  const estimate = { customer: 'acme', model: 'own-model', tokens: { input: 1 }, max_output_tokens: 30 };
+  const budget = { kind: 'budget', key: 'b', measure: 'credits', available: '40' };
+  expect((await box.call('POST', '/v1/estimate', estimate)).admission).toEqual({
+    would_admit: false,
+    tightest: budget,
+  });
+  const bound = await hold('b', { estimate });
+  expect(bound).toMatchObject({
+    clamped: true,
+    max_output_tokens: 20,
+    amounts: { charge: '40', credits: '40' },
+  });
+  expect((await box.call('GET', '/v1/budgets/b')).counters).toMatchObject([{ committed: '60', held: '40' }]);
 });

@@ -60,7 +60,8 @@ export function compileBudget(id: number, stored: unknown, countsFrom: number): 
         if (!values.some((value) => value !== undefined && matches(pattern, value))) return undefined;
       }
       for (const [name, pattern] of tags) {
-        const value = subject.tags[name];
+        // A tag may be called constructor.
+        const value = Object.hasOwn(subject.tags, name) ? subject.tags[name] : undefined;
         if (value === undefined || !matches(pattern, value)) return undefined;
       }
       if (spec.per.length === 0) return '';

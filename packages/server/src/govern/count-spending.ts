@@ -5,7 +5,7 @@ import { windowAt } from './budget-window.ts';
 import type { CompiledBudget, Subject } from './compile-budget.ts';
 import { type Counter, counterOrder, countersFor } from './counters.ts';
 import type { Measure } from './schemas.ts';
-import type { TakenHold } from './take-holds.ts';
+import type { HeldCounter, TakenHold } from './take-holds.ts';
 
 /** What one event spent, and by whom. */
 export type Spending = {
@@ -20,6 +20,10 @@ export type Spending = {
   /** Of a void: when its event happened and was received. A budget that counted it back gives it back where it stands. */
   readonly voided: { readonly occurredAt: number; readonly receivedAt: number } | undefined;
   readonly hold: TakenHold | undefined;
+  /** Of a later change of an event that has settled a hold: the counters of the hold, where the event stands. */
+  readonly countedAt: readonly HeldCounter[] | undefined;
+  /** Of an adjusted charge nothing but the money is new. */
+  readonly isChargeOnly: boolean;
   readonly source: string;
   readonly eventId: string;
 };
@@ -92,25 +96,9 @@ function entriesOf(
   budgets: readonly CompiledBudget[],
   byId: ReadonlyMap<number, CompiledBudget>,
 ): Part[] {
-  const { hold, sign } = spending;
-  const parts: Part[] = [];
-  const isOpen = hold?.status === 'pending' || hold?.status === 'dispatched';
-  for (const held of hold?.counters ?? []) {
-    const budget = byId.get(held.b);
-    const spent = (budget === undefined ? undefined : amountFor(budget, spending)) ?? decimal(held.x);
-    // Settled by amount before: only the difference is new.
-    const before =
-      hold?.settled === null || hold?.settled === undefined ? ZERO : decimal(hold.settled[held.u] ?? held.x);
-    const counter =
-      budget === undefined ? { ...held, enforce: false } : { ...held, limit: budget.limit, t: budget.thresholds };
-    parts.push({
-      counter,
-      x: subtract(spent, before),
-      back: isOpen ? decimal(held.x) : ZERO,
-      cause: isOpen || before !== ZERO ? 'above_hold' : 'late',
-    });
-  }
-  const counted = new Set(hold?.counters.map((one) => one.b));
+  const { hold, countedAt = [], sign } = spending;
+  const parts = [...settledParts(spending, byId), ...changedParts(spending, byId)];
+  const counted = new Set([...(hold?.counters ?? []), ...countedAt].map((one) => one.b));
   for (const { budget, counter } of countersFor(budgets, spending.subject, spending.at)) {
     if (counted.has(budget.id)) continue;
     const own = spending.at < budget.countsFrom ? countedBack(budget, spending) : counter;
@@ -119,6 +107,48 @@ function entriesOf(
     parts.push({ counter: own, x: sign === 1 ? spent : negate(spent), back: ZERO, cause: 'unheld' });
   }
   return parts;
+}
+
+/** What the event of a hold spent, at the counters of the hold. */
+function settledParts(spending: Spending, byId: ReadonlyMap<number, CompiledBudget>): Part[] {
+  const { hold } = spending;
+  if (hold === undefined) return [];
+  const isOpen = hold.status === 'pending' || hold.status === 'dispatched';
+  return hold.counters.map((held) => {
+    const budget = byId.get(held.b);
+    const spent = budget === undefined ? decimal(held.x) : spentAt(budget, spending, held);
+    // Settled by amount before: only the difference is new.
+    const before = hold.settled === null ? ZERO : decimal(hold.settled[held.u] ?? held.x);
+    return {
+      counter: budget === undefined ? { ...held, enforce: false } : presentOf(held, budget),
+      x: subtract(spent, before),
+      back: isOpen ? decimal(held.x) : ZERO,
+      cause: isOpen || before !== ZERO ? 'above_hold' : 'late',
+    };
+  });
+}
+
+/** What an event that had settled a hold gives back, or is charged anew, where it was counted: at the counters of the hold. */
+function changedParts(spending: Spending, byId: ReadonlyMap<number, CompiledBudget>): Part[] {
+  return (spending.countedAt ?? []).flatMap((held) => {
+    const budget = byId.get(held.b);
+    if (budget === undefined) return [];
+    const spent = spentAt(budget, spending, held);
+    if (compare(spent, ZERO) === 0) return [];
+    const x = spending.sign === 1 ? spent : negate(spent);
+    return [{ counter: presentOf(held, budget), x, back: ZERO, cause: 'above_hold' }];
+  });
+}
+
+/** The counter of a hold, with what its budget says of it now. */
+function presentOf(held: HeldCounter, { limit, thresholds, isEnforced }: CompiledBudget): Counter {
+  return { ...held, limit, t: thresholds, enforce: isEnforced };
+}
+
+/** What is known of an event counts, and else what its hold had set aside. Of the charge all is known: what is not charged is none. */
+function spentAt(budget: CompiledBudget, spending: Spending, held: HeldCounter): Decimal {
+  const isCharge = budget.measure === 'charge' || budget.measure === 'credits';
+  return amountFor(budget, spending) ?? (isCharge || spending.isChargeOnly ? ZERO : decimal(held.x));
 }
 
 /** Where a budget that began with what its window had seen has counted an event, which is voided now. */

@@ -55,6 +55,16 @@ export function subjectOf(body: HoldBody, apiKey: string, runs: readonly string[
   };
 }
 
+/** The body with what its output makes of every measure: in a credit unit a token takes as many credits as it is charged. */
+export function withCredits(body: HoldBody): HoldBody {
+  const { output, currency } = body;
+  const charge = output?.per_token.charge;
+  if (output === undefined || charge === undefined || currency?.startsWith('credit:') !== true) return body;
+  const perToken: typeof output.per_token = { ...output.per_token };
+  perToken.credits ??= charge;
+  return { ...body, output: { ...output, per_token: perToken } };
+}
+
 /** The amounts of a body as exact texts; a request is one request, and `amount` is short for the charge. */
 export function amountsOf(body: HoldBody): Amounts {
   const given: Partial<Record<Measure, string>> = Object.fromEntries(amountTexts(body.amounts ?? {}));
@@ -90,14 +100,18 @@ export function prepareHold(
     }
     const { name, policy } = unknownPolicyOf(budget, amounts);
     const { fallback_quantity: fallback } = budget.spec;
+    // No amount of another currency stands for this one, when the hold is settled either.
+    const unsaid = isInCurrency(budget, body.currency)
+      ? counter
+      : { ...counter, u: `${counter.u} in ${budget.currency}` };
     if (policy === 'fallback' && fallback !== undefined) {
       flags.push(`fallback_quantity:${budget.key}`);
-      counters.push({ ...counter, x: toText(decimal(String(fallback))) });
+      counters.push({ ...unsaid, x: toText(decimal(String(fallback))) });
     } else if (policy === 'deny' && budget.isEnforced) {
       return { kind: 'unknown_quantity', budget, policy: name };
     } else {
       if (policy !== 'zero') flags.push(`unknown_quantity:${budget.key}`);
-      counters.push({ ...counter, x: '0' });
+      counters.push({ ...unsaid, x: '0' });
     }
   }
   return {
@@ -128,11 +142,13 @@ export function quantityFor(
   amounts: Amounts,
   currency: string | undefined,
 ): string | undefined {
-  const amount = amounts[budget.measure];
-  if (amount === undefined || budget.currency === undefined) return amount;
+  return isInCurrency(budget, currency) ? amounts[budget.measure] : undefined;
+}
+
+function isInCurrency(budget: CompiledBudget, currency: string | undefined): boolean {
   // Costs are in US dollars, whatever the customer pays in.
   const inCurrency = budget.measure === 'charge' ? currency : 'USD';
-  return inCurrency === budget.currency ? amount : undefined;
+  return budget.currency === undefined || inCurrency === budget.currency;
 }
 
 /**

@@ -119,6 +119,8 @@ function registerSettle(app: App, services: AppServices): void {
     async ({ environmentId, principal, params: { id }, body }) => {
       if (body.event !== undefined) {
         const event = body.event;
+        // Before anything is recorded: what is not found has changed nothing.
+        await readHold(services, environmentId, id);
         const data = typeof event['data'] === 'object' && event['data'] !== null ? event['data'] : {};
         await settleByEvent(services, principal, { ...event, data: { ...data, hold_id: id } });
         return readHold(services, environmentId, id);

@@ -144,6 +144,16 @@ describe('a hold', () => {
   });
 });
 
+test.each([{ amount: '20' }, { amounts: { charge: 0.5 } }])(
+  'a charge in no currency is refused: there is no wallet to look at: %j',
+  async (body) => {
+    const { call } = await world();
+    const refused = await call('POST', '/v1/holds', { id: 'h1', customer: 'acme', ...body });
+    expect([refused.status, refused.body.errors[0].pointer]).toEqual([400, '/currency']);
+    expect((await call('POST', '/v1/holds', { id: 'h1', customer: 'acme', amounts: { charge: 0 } })).status).toBe(201);
+  },
+);
+
 describe('a refusal', () => {
   test('names the budget, what is left, and the largest output bound that would fit', async () => {
     const { call } = await world();
@@ -172,7 +182,28 @@ describe('a refusal', () => {
     const output = { max_tokens: 1000, per_token: { charge: '0.001' } };
     const clamped = await call('POST', '/v1/holds', hold('h1', '1.2', { output }));
     expect(clamped.body).toMatchObject({ clamped: true, max_output_tokens: 300, amounts: { charge: '0.5' } });
+    expect((await call('POST', '/v1/holds', hold('h1', '1.2', { output }))).body).toEqual(clamped.body);
     expect((await budget('daily')).counters[0].held).toBe('0.5');
+  });
+
+  test('money of another currency never counts, at the settlement either', async () => {
+    const { call, budget } = await world();
+    const euros = { unit: 'EUR', unknown_quantity: 'zero' };
+    await call('POST', '/v1/budgets', daily('50', { ...euros, key: 'charge' }));
+    await call('POST', '/v1/budgets', daily('50', { ...euros, key: 'cost', measure: 'provider_cost' }));
+    const fallback = { unknown_quantity: 'fallback', fallback_quantity: '8' };
+    await call('POST', '/v1/budgets', daily('15', { ...euros, ...fallback, key: 'fallback' }));
+    expect((await call('POST', '/v1/holds', hold('h1', '9', { amounts: { provider_cost: '2' } }))).status).toBe(201);
+    const refused = await call('POST', '/v1/holds', hold('h2', '9', { amounts: { provider_cost: '2' } }));
+    expect(refused.body).toMatchObject({ scope: { key: 'fallback' }, measure: 'charge', asked: '8', available: '7' });
+    await call('POST', '/v1/holds/h1/settle', { amounts: { charge: '7', provider_cost: '1' } });
+    const committed = async () =>
+      Promise.all(['charge', 'cost', 'fallback'].map(async (key) => (await budget(key)).counters[0].committed));
+    expect(await committed()).toEqual(['0', '0', '8']);
+    await call('POST', '/v1/holds/h1/settle', {
+      event: { id: 'e', source: 'a', type: 'api.call', subject: 'acme', data: {} },
+    });
+    expect(await committed()).toEqual(['0', '0', '0']);
   });
 
   test('two windows on one scope, only the second exhausted', async () => {
@@ -267,6 +298,13 @@ describe('usage', () => {
     await call('POST', '/v1/holds/h1/settle', { event: event('e1', 200) });
     expect(await wallet()).toMatchObject({ posted: '98', held: '0' });
     expect((await budget('daily')).counters[0]).toMatchObject({ committed: '2', held: '0' });
+  });
+
+  test('is not recorded by the settlement of a hold that is not there', async () => {
+    const { call, wallet } = await world();
+    await call('PUT', '/v1/rate_cards/default', card);
+    expect((await call('POST', '/v1/holds/nobody/settle', { event: event('e1', 200) })).status).toBe(404);
+    expect((await wallet()).posted).toBe('100');
   });
 
   test('a settlement sent again is answered like the first, also when the event of its hold came in between; another is a conflict', async () => {

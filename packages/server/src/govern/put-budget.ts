@@ -9,6 +9,7 @@ import type { Client, Queryable } from '../store/database.ts';
 import { type BudgetRow, countBudgets, findBudget, insertBudget, replaceSpec } from './budget-store.ts';
 import { compileBudget } from './compile-budget.ts';
 import { checkCountBack, countBack, recordOverage } from './count-back.ts';
+import { stableText } from './hold-request.ts';
 import { budgetSpec, type BudgetSpec, isMeterMeasure, meterOf } from './schemas.ts';
 
 /** What decides which usage counts where: it never changes under one key, so that a counter means one thing. */
@@ -108,7 +109,8 @@ async function checkMeter(db: Queryable, environmentId: number, { unit }: Budget
 }
 
 function refuseOtherCount(before: BudgetSpec, after: BudgetSpec): void {
-  const changed = FIXED.find((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
+  // The database keeps the members of a scope in an order of its own.
+  const changed = FIXED.find((name) => stableText(before[name]) !== stableText(after[name]));
   if (changed === undefined) return;
   throw refuse(
     'conflict',

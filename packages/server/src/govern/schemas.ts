@@ -246,6 +246,16 @@ export function amountTexts(given: Readonly<Record<string, string | number | und
   });
 }
 
+function isCharged({
+  amount,
+  amounts: given,
+}: {
+  amount?: unknown;
+  amounts?: { charge?: unknown } | undefined;
+}): boolean {
+  return Number(amount ?? given?.charge ?? 0) > 0;
+}
+
 const holdId = externalId.refine((text) => !text.includes('/'), 'without /');
 
 export const holdBody = z
@@ -278,6 +288,10 @@ export const holdBody = z
     above: z.enum(['overage', 'cap', 'refuse']).default('overage').openapi({
       description: 'What a settlement above the hold does',
     }),
+  })
+  .refine((body) => body.currency !== undefined || body.estimate !== undefined || !isCharged(body), {
+    path: ['currency'],
+    message: 'is missing: a charge in no currency fits no wallet and no budget',
   })
   .openapi('HoldRequest');
 export type HoldBody = z.infer<typeof holdBody>;

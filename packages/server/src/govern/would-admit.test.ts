@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openSandbox } from '../billing/sandbox.test-support.ts';
 import { startTestApp, type TestApp } from '../http/test-app.test-support.ts';
 
 let app: TestApp;
@@ -57,4 +58,20 @@ test('an estimate says whether the call would be admitted, and which limit is th
     tightest: { kind: 'budget', key: 'work', measure: 'flops', available: null },
   });
   expect(app.errors).toEqual([]);
+});
+
+test('a grant counts by the clock of its environment', async () => {
+  const box = await openSandbox(app, '2030-03-10T12:00:00Z');
+  const prices = [{ meter: 'output_tokens', charge_model: { type: 'per_unit', unit_amount: '0.01' } }];
+  await box.call('PUT', '/v1/rate_cards/default', { currency: 'USD', prices });
+  const grant = { amount: '20', currency: 'USD', kind: 'paid', expires_at: '2030-03-11T00:00:00Z' };
+  await box.call('POST', '/v1/customers/acme/wallets/main/grants', grant, 201);
+  const admission = async () => {
+    const body = { customer: 'acme', model: 'own-model', tokens: { input: 100 }, max_output_tokens: 100 };
+    return (await box.call('POST', '/v1/estimate', body)).admission;
+  };
+  const wallet = { kind: 'wallet', key: 'acme/USD', measure: 'charge' };
+  expect(await admission()).toEqual({ would_admit: true, tightest: { ...wallet, available: '20' } });
+  await box.moveTo('2030-03-11T00:00:00Z');
+  expect(await admission()).toEqual({ would_admit: false, tightest: { ...wallet, available: '0' } });
 });

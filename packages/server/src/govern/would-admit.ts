@@ -1,5 +1,6 @@
 import { compare, type Decimal, decimal, multiply, subtract, toText, ZERO } from '@ergon/exact';
 import type { CatalogSnapshot } from '../catalog/snapshot.ts';
+import { formatInstant } from '../event/instant.ts';
 import { LIMITS } from '../limits.ts';
 import type { Queryable } from '../store/database.ts';
 import { type Amounts, prepareHold, subjectOf } from './hold-request.ts';
@@ -56,7 +57,7 @@ export async function wouldAdmit(
       from jsonb_array_elements($2::jsonb) c cross join ergon_counted($1, (c ->> 'b')::bigint, c ->> 'm',
         (c ->> 'from')::timestamptz, (c ->> 'w')::timestamptz) k where (c ->> 'enforce')::boolean
       union all
-      select null, 'charge', $4::text, (select coalesce(sum(p.balance), 0) from ergon_payers($1, $3::int8, $5, now(), $6, $7) p)::text
+      select null, 'charge', $4::text, (select coalesce(sum(p.balance), 0) from ergon_payers($1, $3::int8, $5, $8::timestamptz, $6, $7) p)::text
       where $4::text::numeric > 0 and exists (select from wallet w where w.environment_id = $1 and w.customer_id = $3::int8 and w.currency = $5)`,
     values: [
       catalog.environmentId,
@@ -66,6 +67,7 @@ export async function wouldAdmit(
       request.currency,
       request.feature,
       request.model,
+      formatInstant(at),
     ],
   });
   const limits = rows.map((row): Limit => {
@@ -75,7 +77,13 @@ export async function wouldAdmit(
       budget === undefined
         ? { kind: 'wallet' as const, key: `${body.customer ?? ''}/${asked.currency}` }
         : { kind: 'budget' as const, key: budget.key };
-    return { ...named, measure: row.measure, available: toText(left), left, asked: decimal(row.asked) };
+    return {
+      ...named,
+      measure: budget?.measure ?? row.measure,
+      available: toText(left),
+      left,
+      asked: decimal(row.asked),
+    };
   });
   const [first] = limits.toSorted(byTimesItFits);
   const isAdmitted = limits.every(({ left, asked: one }) => compare(subtract(left, one), ZERO) >= 0);

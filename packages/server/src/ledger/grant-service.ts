@@ -28,7 +28,7 @@ export type NewGrant = {
 };
 
 /** What pays for a grant: the customer's payment, or a gift of the house. */
-const SOURCE = { paid: 'paid_in', promotional: 'promotion' } as const;
+export const SOURCE = { paid: 'paid_in', promotional: 'promotion' } as const;
 
 /**
  * Posts a grant: debit paid_in or promotion, credit an account of its own. It locks nothing that usage locks, so it can

@@ -115,6 +115,30 @@ test('a void takes the rest back, ends the grant, and is logged', async () => {
   await expectBooksToBalance();
 });
 
+test.each([
+  ['paid', 'paid_in'],
+  ['promotional', 'promotion'],
+])('what a hold gives back to a voided grant that was %s goes to %s, as the rest did', async (kind, source) => {
+  const path = `/v1/customers/void-held-${kind}/wallets/default`;
+  const made = await grant(path, { amount: '10', kind });
+  const hold = { id: kind, customer: `void-held-${kind}`, amount: '4', currency: 'USD' };
+  expect((await server.call('POST', '/v1/holds', { body: hold })).status).toBe(201);
+  await server.call('DELETE', `${path}/grants/${made.id}`);
+  await server.call('POST', `/v1/holds/${kind}/settle`, { body: { amount: '1' } });
+  await expireGrants(server.database, server.services.now());
+  const { rows } = await server.database.pool.query<{ kind: string; source: string; amount: string }>(
+    `select p.kind, c.kind as source, trim_scale(p.amount)::text as amount from posting p
+     join account c on c.environment_id = p.environment_id and c.id = p.credit_account_id where p.debit_account_id = $1 order by p.id`,
+    [made.id],
+  );
+  expect(rows.filter((row) => row.kind !== 'hold')).toEqual([
+    { kind: 'void_grant', source, amount: '6' },
+    { kind: 'void_grant', source, amount: '3' },
+  ]);
+  expect((await server.call('GET', path)).body).toMatchObject({ posted: '0', held: '0' });
+  await expectBooksToBalance();
+});
+
 test('a wallet keeps its currency', async () => {
   const path = '/v1/customers/coin/wallets/euro';
   expect((await server.call('PUT', path, { body: { currency: 'EUR' } })).body).toMatchObject({

@@ -1,4 +1,4 @@
-import { currency, decimal, multiply, roundAmount, toText } from '@ergon/exact';
+import { currency, decimal, isPositive, multiply, roundAmount, toText } from '@ergon/exact';
 import { formatInstant } from '../event/instant.ts';
 import { refuse } from '../http/problem.ts';
 import { enqueue } from '../outbox/index.ts';
@@ -20,7 +20,7 @@ export type TopUpRequest = Omit<NewTopUp, 'payAmount' | 'payCurrency'> & { reado
  * @returns its id; `undefined` when the wallet has one in flight already, or the scheduled instant has had its own.
  */
 export async function requestTopUp(client: Client, request: TopUpRequest, now: number): Promise<string | undefined> {
-  const price = await priceOf(client, request.environmentId, request.currency, request.amount);
+  const price = await topUpPrice(client, request.environmentId, request.currency, request.amount);
   const id = await insertTopUp(client, { ...request, ...price }, now);
   if (id === undefined) return undefined;
   await moveInFlight(client, request, 'top_up_requested');
@@ -37,8 +37,12 @@ export async function requestTopUp(client: Client, request: TopUpRequest, now: n
   return id;
 }
 
-/** What an amount of a wallet costs: itself in money, its rate in credits. */
-async function priceOf(
+/**
+ * What an amount of a wallet costs: itself in money, its rate in credits.
+ *
+ * @throws ProblemError where nobody has said the rate, or the amount is worth less than the smallest amount there is.
+ */
+export async function topUpPrice(
   client: Client,
   environmentId: number,
   code: string,
@@ -51,10 +55,13 @@ async function priceOf(
       { detail: `no credit unit ${code}`, remedy: `PUT /v1/credit_units/${code} with its currency and rate` },
     ]);
   }
-  return {
-    payAmount: toText(roundAmount(multiply(decimal(amount), decimal(unit.rate)))),
-    payCurrency: unit.currency,
-  };
+  const payAmount = roundAmount(multiply(decimal(amount), decimal(unit.rate)));
+  if (!isPositive(payAmount)) {
+    throw refuse('conflict', `at its rate ${amount} of ${code} are worth nothing that could be paid`, [
+      { detail: `the rate of ${code} is ${unit.rate} ${unit.currency}`, remedy: 'ask for more, or change the rate' },
+    ]);
+  }
+  return { payAmount: toText(payAmount), payCurrency: unit.currency };
 }
 
 type InFlight = {

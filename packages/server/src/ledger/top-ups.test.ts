@@ -225,6 +225,23 @@ test('G1 Flexprice: 100 credits at a rate of 2, 0.5 and 1.123456 are worth 200, 
   });
 });
 
+test('a top-up without a price is refused when it is asked for, and holds up no other wallet when its rate falls to nothing', async () => {
+  const rule = { amount: '0.1', threshold: '10' };
+  const path = '/v1/customers/no-price/wallets/default';
+  await call('POST', `${path}/grants`, { amount: '1', currency: 'credit:tiny' }, 201);
+  await call('PUT', `${path}/auto_top_up`, rule, 409);
+  await call('PUT', '/v1/credit_units/credit:tiny', { currency: 'USD', rate: '0.000000000001' });
+  await call('PUT', `${path}/auto_top_up`, rule, 409);
+  await call('POST', `${path}/top_ups`, { amount: '0.1' }, 409);
+  await call('PUT', '/v1/credit_units/credit:tiny', { currency: 'USD', rate: '0.01' });
+  await call('PUT', `${path}/auto_top_up`, rule);
+  await call('PUT', '/v1/credit_units/credit:tiny', { currency: 'USD', rate: '0.000000000001' });
+  const later = await wallet('after-no-price', '1', { threshold: '10' });
+  await expect(watch()).rejects.toThrow('worth nothing');
+  expect(await topUps(later)).toMatchObject([{ status: 'pending', amount: '50' }]);
+  await call('DELETE', `${path}/auto_top_up`, undefined, 204);
+});
+
 test('G9 OpenMeter: a grant voided in the middle: 50 before, 50 after; balance 0, 50 owed', async () => {
   const path = await wallet('voided', '100');
   await spend('voided', 50);

@@ -6,6 +6,7 @@ import { instantText, readAmount } from '../http/wire.ts';
 import { recordAction } from '../store/audit-log.ts';
 import type { Queryable } from '../store/database.ts';
 import { decimalText, walletParams } from './schemas.ts';
+import { topUpPrice } from './top-up-service.ts';
 import { customerIdOf, noWallet, walletTarget } from './wallet-routes.ts';
 import { walletCurrency } from './wallet-store.ts';
 import { alertsAnswer, alertsBody, autoTopUpAnswer, topUpRule } from './watch-schemas.ts';
@@ -73,10 +74,12 @@ function registerPutRule(app: App, services: AppServices): void {
       params: walletParams,
       body: topUpRule,
       answer: autoTopUpAnswer,
-      problems: ['not_found'],
+      problems: ['not_found', 'conflict'],
     },
     async ({ client, environmentId, principal, params: { id, wallet }, body }) => {
       const place = await placeOf(client, environmentId, id, wallet);
+      // One that has no price is refused now, not at each look of the job.
+      await topUpPrice(client, environmentId, place.currency, String(body.amount));
       await setTopUpRule(client, place, body, services.clocks.now(environmentId));
       await recordAction(client, {
         environmentId,
@@ -158,12 +161,18 @@ function registerPutAlerts(app: App, services: AppServices): void {
   );
 }
 
-type Place = { readonly environmentId: number; readonly customerId: bigint; readonly wallet: string };
+type Place = {
+  readonly environmentId: number;
+  readonly customerId: bigint;
+  readonly wallet: string;
+  readonly currency: string;
+};
 
 async function placeOf(db: Queryable, environmentId: number, id: string, wallet: string): Promise<Place> {
   const customerId = await customerIdOf(db, environmentId, id);
-  if ((await walletCurrency(db, environmentId, customerId, wallet)) === undefined) throw noWallet(wallet);
-  return { environmentId, customerId, wallet };
+  const currency = await walletCurrency(db, environmentId, customerId, wallet);
+  if (currency === undefined) throw noWallet(wallet);
+  return { environmentId, customerId, wallet, currency };
 }
 
 async function alertsNow(db: Queryable, place: Place): Promise<z.infer<typeof alertsAnswer>> {

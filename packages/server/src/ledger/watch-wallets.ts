@@ -2,7 +2,7 @@ import { compare, type Decimal, decimal, multiply, parseDecimal, toText, ZERO } 
 import { microsFromPostgres } from '../event/instant.ts';
 import { instantMicros } from '../http/wire.ts';
 import { enqueue } from '../outbox/index.ts';
-import type { Client, Database, Queryable } from '../store/database.ts';
+import { type Client, type Database, isConnectionLost, type Queryable } from '../store/database.ts';
 import { autoTopUp, capPeriodStart, latestSlot, type TopUpDecision, type TopUpRule } from './auto-top-up.ts';
 import { burnRate, type Forecast, forecastOf } from './burn-rate.ts';
 import { failTopUp, requestTopUp } from './top-up-service.ts';
@@ -25,24 +25,33 @@ const CAPPED_QUIET_MICROS = 60_000_000;
  * @param now microseconds since 1970; a sandbox whose clock is stopped has its own time.
  * @param withForecasts whether levels of hours are looked at, which reads postings and need not be done each second.
  * @returns how many wallets had something to do.
+ * @throws the first failure, when every wallet was looked at: one that fails holds up no other.
  */
 export async function watchWallets(database: Database, now: number, withForecasts = true): Promise<number> {
   await failOverdue(database, now);
   let acted = 0;
+  const failures: unknown[] = [];
   let after = 0n;
   for (;;) {
     const page = await watchedWallets(database.pool, after, now);
     for (const watched of page) {
       const stoppedAt = optionalMicros(watched.clock_at);
       // What was read of a sandbox is as of the machine's time; it is read again as of its own.
-      if (stoppedAt === undefined && !(await needsAttention(database.pool, watched, now, withForecasts))) continue;
-      await database.transaction((client) => attend(client, watched.id, stoppedAt ?? now, withForecasts));
-      acted += 1;
+      try {
+        if (stoppedAt === undefined && !(await needsAttention(database.pool, watched, now, withForecasts))) continue;
+        await database.transaction((client) => attend(client, watched.id, stoppedAt ?? now, withForecasts));
+        acted += 1;
+      } catch (error) {
+        if (isConnectionLost(error)) throw error;
+        failures.push(error);
+      }
     }
     const last = page.at(-1);
-    if (last === undefined) return acted;
+    if (last === undefined) break;
     after = last.id;
   }
+  if (failures.length > 0) throw failures[0];
+  return acted;
 }
 
 /** Whether anything might be to do: cheap, and without a lock; what is done is decided again under it. */

@@ -3,7 +3,7 @@ import { countSpending, type Spending } from '../govern/count-spending.ts';
 import type { Subject } from '../govern/compile-budget.ts';
 import { runPath } from '../govern/hold-store.ts';
 import { isMeterMeasure, type Measure, type MeterMeasure, meterOf } from '../govern/schemas.ts';
-import type { TakenHold } from '../govern/take-holds.ts';
+import { countersOfSettled, type HeldCounter, type TakenHold } from '../govern/take-holds.ts';
 import { ledgerDecimal } from '../ledger/burn.ts';
 import { LIMITS } from '../limits.ts';
 import type { Adjustment, Attributed } from './attributed.ts';
@@ -25,6 +25,7 @@ export async function countBlock(
   const needsRuns = budgets.some(({ spec }) => spec.scope.run !== undefined || spec.per.includes('run'));
   const meters = budgets.map(({ measure }) => measure).filter(isMeterMeasure);
   const settled = new Set<string>();
+  const countedAt = await countersOfSettled(context.client, context.environmentId, settlers(events));
   const spendings: Spending[] = [];
   for (const [index, one] of events.entries()) {
     if (one === null) continue;
@@ -35,7 +36,11 @@ export async function countBlock(
     const runs = needsRuns
       ? await runPath(context.client, context.environmentId, text(data.run_id), text(data.parent_run_id))
       : [];
-    const spent = { rated: rated[index] ?? null, hold, runs, meters };
+    const from = settlerOf(one);
+    const spent = {
+      ...{ rated: rated[index] ?? null, hold, runs, meters },
+      countedAt: from === undefined ? undefined : countedAt.get(from.hold),
+    };
     spendings.push(
       one.adjusts === undefined ? spendingOf(context, one, spent) : adjustedSpending(context, one, one.adjusts, spent),
     );
@@ -46,12 +51,14 @@ export async function countBlock(
 type Spent = {
   readonly rated: RatedEvent | null;
   readonly hold: TakenHold | undefined;
+  readonly countedAt: readonly HeldCounter[] | undefined;
   readonly runs: readonly string[];
   /** Meters that some budget counts. */
   readonly meters: readonly MeterMeasure[];
 };
 
-function spendingOf(context: BlockContext, one: Attributed, { rated, hold, runs, meters }: Spent): Spending {
+function spendingOf(context: BlockContext, one: Attributed, spent: Spent): Spending {
+  const { rated, hold, countedAt, runs, meters } = spent;
   const { prepared, reverses, customer, version, actor } = one;
   const counted = reverses?.prepared ?? prepared;
   const { event, dimensions } = counted;
@@ -68,22 +75,38 @@ function spendingOf(context: BlockContext, one: Attributed, { rated, hold, runs,
     sign,
     voided:
       reverses === undefined ? undefined : { occurredAt: event.occurredAt, receivedAt: reverses.stored.receivedAt },
-    hold,
+    ...{ hold, countedAt, isChargeOnly: false },
     source: event.source,
     eventId: event.id,
   };
+}
+
+type Settler = { readonly hold: string; readonly source: string; readonly id: string };
+
+/** The event whose charge changes, where it names a hold: it may have settled that, and counts where that does then. */
+function settlerOf({ reverses, adjusts }: Attributed): Settler | undefined {
+  const event = (reverses?.stored ?? adjusts?.target)?.event;
+  const hold = event?.data.hold_id;
+  return event === undefined || typeof hold !== 'string' ? undefined : { hold, source: event.source, id: event.id };
+}
+
+function settlers(events: readonly (Attributed | null)[]): Settler[] {
+  return events.flatMap((one) => (one && settlerOf(one)) ?? []);
 }
 
 function isOwnUsage(one: Attributed): boolean {
   return one.reverses === undefined && one.adjusts === undefined;
 }
 
-/** Of an adjusted charge only the money is new; it counts where the rating that it takes back was counted, else now. */
+/**
+ * Of an adjusted charge only the money is new; it counts with the hold that its event has settled, and else where the rating that it
+ * takes back was counted, or now.
+ */
 function adjustedSpending(
   context: BlockContext,
   { customer, version, actor }: Attributed,
   { target, prepared, takesBack }: Adjustment,
-  { rated, runs }: Spent,
+  { rated, countedAt, runs }: Spent,
 ): Spending {
   const { event, dimensions } = prepared;
   const received = takesBack?.receivedAt ?? context.now;
@@ -98,7 +121,7 @@ function adjustedSpending(
     at: isBackfill ? event.occurredAt : received,
     sign: takesBack === undefined ? 1 : -1,
     voided: takesBack === undefined ? undefined : { occurredAt: event.occurredAt, receivedAt: takesBack.receivedAt },
-    hold: undefined,
+    ...{ hold: undefined, countedAt, isChargeOnly: true },
     source: target.event.source,
     eventId: target.event.id,
   };

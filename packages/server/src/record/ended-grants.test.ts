@@ -76,6 +76,18 @@ test('of an expired grant: the funds of a hold pay once, and what comes back of 
   expect(await audited()).toEqual([]);
 });
 
+test('of an expired grant: what a hold was settled at pays for the event that comes afterwards', async () => {
+  const expires_at = new Date(server.services.now() / 1_000 + 60_000).toISOString();
+  const { call, usage, standing, audited } = await world({ expires_at });
+  await call('POST', '/v1/holds', { id: 'h', customer: 'acme', amount: '9', currency: 'USD' });
+  await call('POST', '/v1/holds/h/settle', { amount: '8' });
+  server.clock.offsetMs += 120_000;
+  await expireGrants(server.database, server.services.now());
+  await usage(['a', 900, { hold_id: 'h' }]);
+  expect(await standing()).toMatchObject({ grant: '0', held: '0', receivable: '-1' });
+  expect(await audited()).toEqual([]);
+});
+
 test('of a grant that is used up: it gets back what it paid, and pays again', async () => {
   const { usage, standing, audited } = await world({ amount: '8' });
   await usage(['a', 800]);

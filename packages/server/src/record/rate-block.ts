@@ -98,8 +98,8 @@ function holdsWanted(events: readonly (Attributed | null)[]): { id: string; cust
 }
 
 /**
- * What holds had set aside, and what they were settled at, is free again. Funds that were set aside survive their grant's
- * expiry: they still pay for the call that they were set aside for, and nothing more.
+ * What holds had set aside, and what they were settled at, is free again. Both survive their grant's expiry: they still pay for
+ * the call that they were set aside for, and nothing more.
  */
 function withFreedFunds(
   locked: Map<number, LockedAccounts>,
@@ -107,22 +107,19 @@ function withFreedFunds(
   now: number,
 ): Map<number, LockedAccounts> {
   if (holds.size === 0) return locked;
-  const held = new Map<number, bigint>();
-  const settled = new Map<number, bigint>();
+  const freed = new Map<number, bigint>();
   for (const { status, funds } of holds.values()) {
     if (status === 'released' || status === 'expired') continue;
-    const freed = status === 'settled' ? settled : held;
     for (const [account, amount] of funds)
       freed.set(account, (freed.get(account) ?? 0n) + ledgerUnits(decimal(amount)));
   }
   return new Map(
     [...locked].map(([customer, { grants, receivables }]) => {
       const kept = grants.map((grant): OpenGrant => {
-        const funds = held.get(grant.accountId) ?? 0n;
-        const available = grant.available + funds + (settled.get(grant.accountId) ?? 0n);
+        const funds = freed.get(grant.accountId) ?? 0n;
         const isExpired = grant.expiresAt !== null && grant.expiresAt <= now;
         if (isExpired && funds > 0n) return { ...grant, expiresAt: null, available: funds, hasEnded: true };
-        return { ...grant, available };
+        return { ...grant, available: grant.available + funds };
       });
       return [customer, { grants: kept, receivables }];
     }),
