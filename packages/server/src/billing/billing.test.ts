@@ -65,6 +65,34 @@ describe('a period', () => {
     await expect(app.database.pool.query('delete from subscription_line')).rejects.toThrow('append-only');
   });
 
+  test('that is closed is corrected also where a void and a late event come to nothing in sum', async () => {
+    const box = await openSandbox(app, '2026-01-01T00:00:00Z');
+    await box.call('PUT', '/v1/meters/images', { event_types: ['image'], aggregation: 'sum', value: 'data.count' });
+    const prices = [
+      { key: 'calls', meter: 'api_calls', charge_model: { ...PER_CALL, minimum: '10' } },
+      { key: 'images', meter: 'images', charge_model: PER_CALL },
+    ];
+    await box.call('PUT', '/v1/rate_cards/usage', { currency: 'USD', prices });
+    await box.plan('pro', { rate_card: 'usage' });
+    await box.subscribe({ key: 's', customer: 'acme', plan: 'pro' });
+    await box.moveTo('2026-01-20T00:00:00Z');
+    const call = apiCalls('2026-01-10T00:00:00Z', 8);
+    await box.send(call);
+    await box.moveTo('2026-02-01T00:00:00Z');
+    expect(await box.totals()).toEqual({ 1: '10', 2: null });
+    await box.send(takeBack(call, '2026-02-01T00:00:00Z'), apiCalls('2026-01-10T00:00:00Z', 8, { type: 'image' }));
+    await box.moveTo('2026-03-01T00:00:00Z');
+    expect(await box.lines(2)).toEqual([
+      ['usage:calls', '-4', 1],
+      ['close:calls', '4', 1],
+      ['usage:images', '4', 1],
+      ['close:calls', '10', null],
+    ]);
+    await box.moveTo('2026-04-01T00:00:00Z');
+    expect(await box.totals()).toEqual({ 1: '10', 2: '14', 3: '10', 4: null });
+    expect(await box.audit()).toBe(0);
+  });
+
   test('is cut in the zone of the subscription, from its anchor', async () => {
     const box = await openSandbox(app, '2026-01-31T05:00:00Z');
     await box.card(PER_CALL);
