@@ -299,13 +299,18 @@ describe('coupons, trials, allowances, add-ons', () => {
     await box.card({ ...PER_CALL, minimum: '10' });
     await box.card({ type: 'free' }, 'trial');
     await box.plan('pro', { rate_card: 'usage', fees: BASE, trial: { days: 14, rate_card: 'trial' } });
-    expect(await box.subscribe({ key: 's', customer: 'acme', plan: 'pro' })).toMatchObject({
-      status: 'trial',
-      anchor_on: '2026-01-15',
-    });
+    const support = [
+      { key: 'support', amount: '7' },
+      { key: 'setup', amount: '3', charge: 'once' },
+    ];
+    await box.call('PUT', '/v1/add_ons/support', { currency: 'USD', fees: support });
+    expect(
+      await box.subscribe({ key: 's', customer: 'acme', plan: 'pro', add_ons: [{ key: 'support' }] }),
+    ).toMatchObject({ status: 'trial', anchor_on: '2026-01-15' });
     await box.send(apiCalls('2026-01-01T09:30:00Z', 100));
-    await box.moveTo('2026-02-15T00:00:00Z');
-    expect(await box.totals()).toEqual({ 1: '0', 2: '30', 3: null });
+    await box.moveTo('2026-03-15T00:00:00Z');
+    expect(await box.totals()).toEqual({ 1: '0', 2: '40', 3: '37', 4: null });
+    expect(await box.audit()).toBe(0);
   });
 
   test('G17 autumn: 500 a month and 200 for life, use 400, then 200, then 0', async () => {
