@@ -380,6 +380,23 @@ describe('cancel', () => {
     expect(await box.audit()).toBe(0);
   });
 
+  test('now, as a period begins: nothing of that period is owed, but what was used', async () => {
+    const box = await openSandbox(app, '2026-01-01T00:00:00Z');
+    await box.card({ ...PER_CALL, minimum: '10' });
+    await box.plan('pro', { rate_card: 'usage', fees: BASE });
+    await box.subscribe({ key: 's', customer: 'acme', plan: 'pro' });
+    await box.moveTo('2026-02-01T00:00:00Z');
+    await box.send(apiCalls('2026-02-01T00:30:00Z', 2));
+    await box.call('POST', '/v1/subscriptions/s/cancel', { at: 'now' });
+    expect(await box.lines(2)).toEqual([
+      ['fee:plan:pro@1:base', '20', null],
+      ['usage:calls', '1', null],
+      ['fee:plan:pro@1:base', '-20', null],
+    ]);
+    expect(await box.totals()).toEqual({ 1: '30', 2: '1' });
+    expect(await box.audit()).toBe(0);
+  });
+
   test('may be taken back before it takes effect', async () => {
     const box = await openSandbox(app, '2026-01-01T00:00:00Z');
     await box.plan('pro', { fees: BASE });

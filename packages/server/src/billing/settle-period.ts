@@ -37,9 +37,7 @@ export async function settlePeriod(
   const customer = await termsOf(context);
   const changed = which === 'all' ? await changedPeriods(context, period) : [];
   const totals = which === 'all' ? await lockTotals(context, [...changed, period]) : NO_TOTALS;
-  // A period of no length only corrects earlier ones.
-  const own = period.from < period.to ? [period] : [];
-  for (const about of [...changed, ...own]) {
+  for (const about of [...changed, period]) {
     for (const owed of await unstated(context, customer, about, which, totals))
       lines.push({ about: about.number, owed });
   }

@@ -88,6 +88,8 @@ function segmentsOf(
   let whole = 1n;
   cuts.slice(0, -1).forEach((from, index) => {
     const to = cuts[index + 1] ?? period.to;
+    // A period of no length only corrects earlier ones, or was cancelled as it began: not even its day was served.
+    if (from === to) return;
     const days = daysServed(from, to, period, subscription.timeZone);
     whole = days.whole;
     const { version } = applyTerms(catalog, customer, from);
