@@ -443,6 +443,7 @@ describe('refusals name the member at fault', () => {
     ['no such add-on', { customer: 'acme', plan: 'pro', add_ons: [{ key: 'none' }] }, '/add_ons/0/key'],
     ['a card in another currency', { customer: 'acme', plan: 'pro', rate_card: 'euro' }, '/rate_card'],
     ['a day that is none', { customer: 'acme', plan: 'pro', anchor_on: '2026-02-30' }, '/anchor_on'],
+    ['a day of no year', { customer: 'acme', plan: 'pro', anchor_on: '0000-01-01' }, '/anchor_on'],
     ['a zone that is none', { customer: 'acme', plan: 'pro', time_zone: 'Mars/Base' }, '/time_zone'],
     ['too long a period', { customer: 'acme', plan: 'pro', cadence: { unit: 'year', count: 2 } }, '/cadence'],
     [
