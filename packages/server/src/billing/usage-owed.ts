@@ -49,9 +49,11 @@ export function usageOwed(
   }
   const held = new Map(totals.map((one) => [one.cardVersionId, one.totals]));
   const carried = carriedTiers(
-    [...segments.values()]
-      .filter(({ from }) => carriesTiers(subscription, from))
-      .map(({ version }) => ({ version, totals: held.get(version.id) ?? {} })),
+    [...segments.values()].map(({ version, from }) => ({
+      version,
+      totals: held.get(version.id) ?? {},
+      goesOn: carriesTiers(subscription, from),
+    })),
   );
   return [...segments.values()]
     .sort((a, b) => a.version.id - b.version.id)
