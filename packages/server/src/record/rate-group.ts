@@ -24,6 +24,7 @@ import type { CapturedEvent } from '../event/event.ts';
 import { matchBucket, matchPrice } from './match-price.ts';
 import type { PreparedEvent } from './prepare.ts';
 import { changeOfCharge, isChargedAtClose, LINEAR, recordedBucket } from './recorded-bucket.ts';
+import { reversedCharge } from './reversed-charge.ts';
 import type { RatedLine } from './types.ts';
 
 /** Facts that most groups need none of, so they are read only when a rating asks for them. */
@@ -112,11 +113,7 @@ export class GroupRating {
     let units: LedgerUnits;
     if (isLinear) {
       state.quantity = subtract(before, subtract(decimal(recorded.after), decimal(recorded.before)));
-      // An event priced by itself gives back what it cost; a running total gives back the difference of its prices.
-      const amount =
-        price.timing === 'per_event'
-          ? negate(decimal(recorded.amount))
-          : changeOfCharge(price, cell, before, state.quantity);
+      const amount = reversedCharge({ price, cell }, recorded, state, { before, after: state.quantity });
       units = isChargedAtClose(contribution?.meter.aggregation) ? 0n : ledgerUnits(amount);
     } else {
       const replayed = this.#facts.replayed(row, work.name);
