@@ -18,6 +18,7 @@ import { type CardVersion, pricesProviderCost } from '../catalog/snapshot.ts';
 import { burn, type LedgerUnits, ledgerDecimal, ledgerUnits, type Share } from '../ledger/burn.ts';
 import { type AccumulatorState, accumulate, type Increment, secondsBetween } from './accumulate.ts';
 import { type AccumulatorRow, type BucketWork, type Debit, drain, nameOf, post, workOf } from './bucket-work.ts';
+import { changeOfEvents, isBelowZero } from './change-of-events.ts';
 import { type LineParts, writeLine } from './encode-rating.ts';
 import { ByteWriter } from '../event/byte-writer.ts';
 import type { CapturedEvent } from '../event/event.ts';
@@ -333,7 +334,9 @@ function amountOf(line: Line, state: AccumulatorState, before: Decimal, after: D
   const next = perEvent.next(earlier, line.quantity);
   state.count = Number(next.state.events);
   state.total = next.state.amount;
-  return notBelow(next.charge.amount, state.charged);
+  const { together } = perEvent;
+  const isPlain = together === undefined || !(isBelowZero(earlier) || isBelowZero(next.state));
+  return notBelow(isPlain ? next.charge.amount : changeOfEvents(together, earlier, next.state), state.charged);
 }
 
 function notBelow(amount: Decimal, charged: LedgerUnits): Decimal {

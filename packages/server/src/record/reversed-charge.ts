@@ -1,7 +1,8 @@
-import { type Decimal, decimal, isNegative, larger, negate, subtract, ZERO } from '@ergon/exact';
+import { type Decimal, decimal, larger, negate, subtract, ZERO } from '@ergon/exact';
 import type { Bucket, CompiledPrice, EventState } from '@ergon/rating';
 import { ledgerDecimal } from '../ledger/burn.ts';
 import type { AccumulatorState } from './accumulate.ts';
+import { changeOfEvents } from './change-of-events.ts';
 import { changeOfCharge } from './recorded-bucket.ts';
 import type { RatedLine } from './types.ts';
 
@@ -19,16 +20,12 @@ export function reversedCharge(
   { before, after }: { readonly before: Decimal; readonly after: Decimal },
 ): Decimal {
   if (price.timing !== 'per_event') return changeOfCharge(price, cell, before, after);
-  const cost = decimal(recorded.amount);
   const together = cell.perEvent?.together;
-  if (together === undefined) return negate(cost);
+  if (together === undefined) return negate(decimal(recorded.amount));
   const listed = together.listed(decimal(recorded.quantity));
   const standing: EventState = { events: BigInt(state.count), quantity: before, amount: state.total ?? ZERO };
   const left: EventState = { ...standing, quantity: after, amount: subtract(standing.amount, listed) };
   state.count = Math.max(0, state.count - 1);
   state.total = left.amount;
-  // A correction may have given back less than its price, because there was no more to give.
-  if (isNegative(decimal(recorded.quantity))) return negate(cost);
-  const change = subtract(together.total(left), together.total(standing));
-  return larger(change, ledgerDecimal(-state.charged));
+  return larger(changeOfEvents(together, standing, left), ledgerDecimal(-state.charged));
 }

@@ -93,3 +93,22 @@ test.each([
   }
   expect(await tenant.audit()).toEqual([]);
 });
+
+test.each([[[-5, 8]], [[8, -5]], [[-5, 9, -4, 3]]])(
+  'corrections of single events come to the same wherever they come: %s',
+  async (quantities) => {
+    const tenant = await newTenant(ergon, ['acme']);
+    await tenant.put('/v1/meters/paid', { event_types: ['payment'], aggregation: 'sum', value: 'data.amount' });
+    const charge_model = { type: 'percentage', rate: '1', transaction_maximum: '100' };
+    await seedCard(ergon.sql, tenant.id, { currency: 'USD', prices: [{ meter: 'paid', charge_model }] });
+    const charged = async () => (await usage(tenant, { ...DAY, meter: 'charge' })).map((row) => row.value);
+    for (const amount of quantities) {
+      const payment = { id: `${amount}`, source: 'test', type: 'payment', subject: 'acme', data: { amount } };
+      await tenant.send([{ ...payment, time: '2026-11-20T09:00:00Z' }]);
+    }
+    expect(await charged()).toEqual(['3']);
+    await tenant.send([voidOf('test', '-5')]);
+    expect(await charged()).toEqual(['8']);
+    expect(await tenant.audit()).toEqual([]);
+  },
+);
