@@ -11,7 +11,8 @@ import type { RatedLine } from './types.ts';
  * event out of what the state counts of single events; `before` and `after` are the quantities with it and without it.
  *
  * Single events add up to a list amount, which a maximum or a commitment acts on, so they too give back the difference that
- * they make. Only where their order decides what is free is there none: such an event gives back what it cost.
+ * they make. Only where their order decides what is free is there none: such an event gives back what it cost, but never more
+ * than stands, and its place among the first so many.
  */
 export function reversedCharge(
   { price, cell }: { readonly price: CompiledPrice; readonly cell: Bucket },
@@ -20,12 +21,18 @@ export function reversedCharge(
   { before, after }: { readonly before: Decimal; readonly after: Decimal },
 ): Decimal {
   if (price.timing !== 'per_event') return changeOfCharge(price, cell, before, after);
+  const charged = ledgerDecimal(state.charged);
   const together = cell.perEvent?.together;
-  if (together === undefined) return negate(decimal(recorded.amount));
+  if (together === undefined) {
+    // Without events nothing is owed, and none of the first so many has been had.
+    state.count = Math.max(0, state.count - 1);
+    if (state.count === 0) state.total = ZERO;
+    return state.count === 0 ? negate(charged) : larger(negate(decimal(recorded.amount)), negate(charged));
+  }
   const listed = together.listed(decimal(recorded.quantity));
   const standing: EventState = { events: BigInt(state.count), quantity: before, amount: state.total ?? ZERO };
   const left: EventState = { ...standing, quantity: after, amount: subtract(standing.amount, listed) };
   state.count = Math.max(0, state.count - 1);
   state.total = left.amount;
-  return larger(changeOfEvents(together, standing, left), ledgerDecimal(-state.charged));
+  return larger(changeOfEvents(together, standing, left), negate(charged));
 }

@@ -112,3 +112,26 @@ test.each([[[-5, 8]], [[8, -5]], [[-5, 9, -4, 3]]])(
     expect(await tenant.audit()).toEqual([]);
   },
 );
+
+test('a void of a single event gives its free place back, and never more than was charged', async () => {
+  const tenant = await newTenant(ergon, ['acme']);
+  await tenant.put('/v1/meters/paid', { event_types: ['payment'], aggregation: 'sum', value: 'data.amount' });
+  const charge_model = { type: 'percentage', rate: '1', free_events: 1 };
+  await seedCard(ergon.sql, tenant.id, { currency: 'USD', prices: [{ meter: 'paid', charge_model }] });
+  const charged = async () => (await usage(tenant, { ...DAY, meter: 'charge' })).map((row) => row.value);
+  const payment = (amount: number) => {
+    const event = { id: `${amount}`, source: 'test', type: 'payment', subject: 'acme', data: { amount } };
+    return { ...event, time: '2026-11-20T09:00:00Z' };
+  };
+  for (const event of [payment(7), voidOf('test', '7'), payment(2)]) await tenant.send([event]);
+  expect(await charged()).toEqual(['0']);
+  await tenant.send([payment(5), payment(-9)]);
+  expect(await charged()).toEqual(['0']);
+  await tenant.send([voidOf('test', '5')]);
+  expect(await charged()).toEqual(['0']);
+  await tenant.send([voidOf('test', '2'), voidOf('test', '-9')]);
+  expect(await charged()).toEqual(['0']);
+  await tenant.send([payment(1), payment(4)]);
+  expect(await charged()).toEqual(['4']);
+  expect(await tenant.audit()).toEqual([]);
+});
