@@ -65,6 +65,34 @@ describe('a period', () => {
     await expect(app.database.pool.query('delete from subscription_line')).rejects.toThrow('append-only');
   });
 
+  test('that is closed is corrected also where a void and a late event come to nothing in sum', async () => {
+    const box = await openSandbox(app, '2026-01-01T00:00:00Z');
+    await box.call('PUT', '/v1/meters/images', { event_types: ['image'], aggregation: 'sum', value: 'data.count' });
+    const prices = [
+      { key: 'calls', meter: 'api_calls', charge_model: { ...PER_CALL, minimum: '10' } },
+      { key: 'images', meter: 'images', charge_model: PER_CALL },
+    ];
+    await box.call('PUT', '/v1/rate_cards/usage', { currency: 'USD', prices });
+    await box.plan('pro', { rate_card: 'usage' });
+    await box.subscribe({ key: 's', customer: 'acme', plan: 'pro' });
+    await box.moveTo('2026-01-20T00:00:00Z');
+    const call = apiCalls('2026-01-10T00:00:00Z', 8);
+    await box.send(call);
+    await box.moveTo('2026-02-01T00:00:00Z');
+    expect(await box.totals()).toEqual({ 1: '10', 2: null });
+    await box.send(takeBack(call, '2026-02-01T00:00:00Z'), apiCalls('2026-01-10T00:00:00Z', 8, { type: 'image' }));
+    await box.moveTo('2026-03-01T00:00:00Z');
+    expect(await box.lines(2)).toEqual([
+      ['usage:calls', '-4', 1],
+      ['close:calls', '4', 1],
+      ['usage:images', '4', 1],
+      ['close:calls', '10', null],
+    ]);
+    await box.moveTo('2026-04-01T00:00:00Z');
+    expect(await box.totals()).toEqual({ 1: '10', 2: '14', 3: '10', 4: null });
+    expect(await box.audit()).toBe(0);
+  });
+
   test('is cut in the zone of the subscription, from its anchor', async () => {
     const box = await openSandbox(app, '2026-01-31T05:00:00Z');
     await box.card(PER_CALL);
@@ -271,13 +299,18 @@ describe('coupons, trials, allowances, add-ons', () => {
     await box.card({ ...PER_CALL, minimum: '10' });
     await box.card({ type: 'free' }, 'trial');
     await box.plan('pro', { rate_card: 'usage', fees: BASE, trial: { days: 14, rate_card: 'trial' } });
-    expect(await box.subscribe({ key: 's', customer: 'acme', plan: 'pro' })).toMatchObject({
-      status: 'trial',
-      anchor_on: '2026-01-15',
-    });
+    const support = [
+      { key: 'support', amount: '7' },
+      { key: 'setup', amount: '3', charge: 'once' },
+    ];
+    await box.call('PUT', '/v1/add_ons/support', { currency: 'USD', fees: support });
+    expect(
+      await box.subscribe({ key: 's', customer: 'acme', plan: 'pro', add_ons: [{ key: 'support' }] }),
+    ).toMatchObject({ status: 'trial', anchor_on: '2026-01-15' });
     await box.send(apiCalls('2026-01-01T09:30:00Z', 100));
-    await box.moveTo('2026-02-15T00:00:00Z');
-    expect(await box.totals()).toEqual({ 1: '0', 2: '30', 3: null });
+    await box.moveTo('2026-03-15T00:00:00Z');
+    expect(await box.totals()).toEqual({ 1: '0', 2: '40', 3: '37', 4: null });
+    expect(await box.audit()).toBe(0);
   });
 
   test('G17 autumn: 500 a month and 200 for life, use 400, then 200, then 0', async () => {
@@ -347,6 +380,23 @@ describe('cancel', () => {
     expect(await box.audit()).toBe(0);
   });
 
+  test('now, as a period begins: nothing of that period is owed, but what was used', async () => {
+    const box = await openSandbox(app, '2026-01-01T00:00:00Z');
+    await box.card({ ...PER_CALL, minimum: '10' });
+    await box.plan('pro', { rate_card: 'usage', fees: BASE });
+    await box.subscribe({ key: 's', customer: 'acme', plan: 'pro' });
+    await box.moveTo('2026-02-01T00:00:00Z');
+    await box.send(apiCalls('2026-02-01T00:30:00Z', 2));
+    await box.call('POST', '/v1/subscriptions/s/cancel', { at: 'now' });
+    expect(await box.lines(2)).toEqual([
+      ['fee:plan:pro@1:base', '20', null],
+      ['usage:calls', '1', null],
+      ['fee:plan:pro@1:base', '-20', null],
+    ]);
+    expect(await box.totals()).toEqual({ 1: '30', 2: '1' });
+    expect(await box.audit()).toBe(0);
+  });
+
   test('may be taken back before it takes effect', async () => {
     const box = await openSandbox(app, '2026-01-01T00:00:00Z');
     await box.plan('pro', { fees: BASE });
@@ -393,6 +443,7 @@ describe('refusals name the member at fault', () => {
     ['no such add-on', { customer: 'acme', plan: 'pro', add_ons: [{ key: 'none' }] }, '/add_ons/0/key'],
     ['a card in another currency', { customer: 'acme', plan: 'pro', rate_card: 'euro' }, '/rate_card'],
     ['a day that is none', { customer: 'acme', plan: 'pro', anchor_on: '2026-02-30' }, '/anchor_on'],
+    ['a day of no year', { customer: 'acme', plan: 'pro', anchor_on: '0000-01-01' }, '/anchor_on'],
     ['a zone that is none', { customer: 'acme', plan: 'pro', time_zone: 'Mars/Base' }, '/time_zone'],
     ['too long a period', { customer: 'acme', plan: 'pro', cadence: { unit: 'year', count: 2 } }, '/cadence'],
     [

@@ -220,6 +220,37 @@ describe('a card published anew while a period runs', () => {
     expect(await box.audit()).toBe(0);
   });
 
+  test('goes by the plan of the instant at which it takes effect, whatever the plan before said', async () => {
+    const box = await openSandbox(app, '2026-01-01T00:00:00Z');
+    await box.card(graduated('1'));
+    for (const changes of ['at_once', 'carry']) {
+      await box.plan(changes, { rate_card: 'usage', card_changes: changes });
+    }
+    await box.subscribe({ key: 's', customer: 'acme', plan: 'at_once' });
+    for (const [day, plan, first] of [
+      ['05', 'carry', '2'],
+      ['10', 'at_once', '3'],
+      ['15', 'carry', '4'],
+    ] as const) {
+      await box.moveTo(`2026-01-${day}T00:00:00Z`);
+      await box.call('POST', '/v1/subscriptions/s/change', { plan });
+      await box.card(graduated(first));
+    }
+    await box.moveTo('2026-01-20T00:00:00Z');
+    await box.send(...['04', '09', '14', '19'].map((day) => apiCalls(`2026-01-${day}T12:00:00Z`, 8)));
+    await box.moveTo('2026-02-01T00:00:00Z');
+    // The second goes on where the first stopped, the third begins anew, the fourth goes on where the third stopped.
+    expect(await box.lines(1)).toEqual([
+      ['usage:calls', '8', null],
+      ['usage:calls', '16', null],
+      ['carry:calls', '-9', null],
+      ['usage:calls', '24', null],
+      ['usage:calls', '32', null],
+      ['carry:calls', '-21', null],
+    ]);
+    expect(await box.audit()).toBe(0);
+  });
+
   test('does not carry what is no sum, and begins anew with the next period', async () => {
     const box = await openSandbox(app, '2026-01-01T00:00:00Z');
     await box.call('PUT', '/v1/meters/peak', { event_types: ['api.call'], aggregation: 'max', value: 'data.count' });

@@ -12,24 +12,26 @@ function carriedKey(version: CardVersion, bucket: string): string {
   return `${version.id}/${bucket}`;
 }
 
+/** `goesOn`: whether the plan under which the version took effect says `carry`; another one's tiers begin anew. */
+type CountedVersion = { readonly version: CardVersion; readonly totals: StoredTotals; readonly goesOn: boolean };
+
 /**
  * For each bucket of a card version, what the card's earlier versions counted in the same period under the same name (price
  * key and bucket): where its tiers go on counting under `card_changes: carry`.
  */
-export function carriedTiers(
-  segments: readonly { readonly version: CardVersion; readonly totals: StoredTotals }[],
-): CarriedTiers {
-  const counted = new Map<string, Decimal>();
+export function carriedTiers(segments: readonly CountedVersion[]): CarriedTiers {
+  const countedByCard = new Map<string, Map<string, Decimal>>();
   const carried = new Map<string, Decimal>();
   const inOrder = segments.toSorted(
     (a, b) => a.version.effectiveFrom - b.version.effectiveFrom || a.version.id - b.version.id,
   );
-  for (const { version, totals } of inOrder) {
+  for (const { version, totals, goesOn } of inOrder) {
+    const counted = (goesOn ? countedByCard.get(version.key) : undefined) ?? new Map<string, Decimal>();
+    countedByCard.set(version.key, counted);
     for (const [bucket, { q }] of Object.entries(totals)) {
-      const name = `${version.key} ${bucket}`;
-      const before = counted.get(name);
+      const before = counted.get(bucket);
       if (before !== undefined) carried.set(carriedKey(version, bucket), before);
-      counted.set(name, add(before ?? ZERO, decimal(q)));
+      counted.set(bucket, add(before ?? ZERO, decimal(q)));
     }
   }
   return carried;

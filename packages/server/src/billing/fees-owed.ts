@@ -62,9 +62,11 @@ function holdings(subscription: Subscription, period: PeriodSpan): Holding[] {
     const key = `plan:${phase.planKey}@${phase.version}`;
     return within({ name, key, fees: phase.plan.fees, quantity: decimal(1) }, phase.from, end, period, isFirst);
   });
+  // A trial owes no fees, nor those of add-ons.
+  const paidFrom = phases.find((phase) => !phase.isTrial)?.from ?? Number.POSITIVE_INFINITY;
   const added = addOns.flatMap(({ id, key, version, spec, quantity, from, to }) => {
     const holding = { name: spec.name ?? key, key: `add_on:${key}@${version}#${id}`, fees: spec.fees, quantity };
-    return within(holding, from, to ?? Number.POSITIVE_INFINITY, period, true);
+    return within(holding, Math.max(from, paidFrom), to ?? Number.POSITIVE_INFINITY, period, true);
   });
   return [...plans, ...added];
 }

@@ -96,15 +96,23 @@ export async function statedAbout(
   );
 }
 
-/** Amount and quantity of the usage that the lines about each period state: what late events are told by. */
+/**
+ * Amount and quantity of the usage that the lines about each period state, by card version and price: what late events are told
+ * by. In one sum a void and a late event might cancel out. The key of a price is cut where the name of a bucket is certain to
+ * have it too: both go on behind a slash.
+ */
 export async function statedUsage(
   db: Queryable,
   environmentId: number,
   subscriptionId: bigint,
 ): Promise<Map<number, string>> {
   const result = await db.query<{ about: number; sums: string }>(
-    `select about, trim_scale(sum(amount)) || ' for ' || trim_scale(sum(quantity)) as sums from subscription_line
-     where environment_id = $1 and subscription_id = $2 and kind = 'usage' group by about`,
+    `select about, string_agg(sums, ' ' order by sums) as sums from (
+       select about, split_part(substr(key, 7), '/', 1) || ' ' ||
+         trim_scale(sum(amount)) || ' for ' || trim_scale(sum(quantity)) as sums
+       from subscription_line where environment_id = $1 and subscription_id = $2 and kind = 'usage'
+       group by about, split_part(substr(key, 7), '/', 1)) part
+     group by about`,
     [environmentId, subscriptionId],
   );
   return new Map(result.rows.map((row) => [row.about, row.sums]));

@@ -37,9 +37,7 @@ export async function settlePeriod(
   const customer = await termsOf(context);
   const changed = which === 'all' ? await changedPeriods(context, period) : [];
   const totals = which === 'all' ? await lockTotals(context, [...changed, period]) : NO_TOTALS;
-  // A period of no length only corrects earlier ones.
-  const own = period.from < period.to ? [period] : [];
-  for (const about of [...changed, ...own]) {
+  for (const about of [...changed, period]) {
     for (const owed of await unstated(context, customer, about, which, totals))
       lines.push({ about: about.number, owed });
   }
@@ -134,9 +132,13 @@ export async function changedPeriods(context: SettleContext, open: PeriodRecord)
   const { client, environmentId, subscription } = context;
   if (open.number === 1) return [];
   const result = await client.query<{ period: string; sums: string }>(
-    `select a.period, trim_scale(sum((t.value ->> 'a')::numeric)) || ' for ' || trim_scale(sum((t.value ->> 'q')::numeric)) as sums
-     from accumulator a, json_each(a.totals) t
-     where a.environment_id = $1 and a.customer_id = $2 and a.period like '%@' || $3::text group by a.period`,
+    `select period, string_agg(sums, ' ' order by sums) as sums from (
+       select a.period, a.card_version_id || ':' || split_part(t.key, '/', 1) || ' ' ||
+         trim_scale(sum((t.value ->> 'a')::numeric)) || ' for ' || trim_scale(sum((t.value ->> 'q')::numeric)) as sums
+       from accumulator a, json_each(a.totals) t
+       where a.environment_id = $1 and a.customer_id = $2 and a.period like '%@' || $3::text
+       group by a.period, a.card_version_id, split_part(t.key, '/', 1)) part
+     group by period`,
     [environmentId, subscription.customerId, String(subscription.id)],
   );
   const charged = new Map(result.rows.map((row) => [row.period, row.sums]));

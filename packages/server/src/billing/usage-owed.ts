@@ -49,9 +49,11 @@ export function usageOwed(
   }
   const held = new Map(totals.map((one) => [one.cardVersionId, one.totals]));
   const carried = carriedTiers(
-    [...segments.values()]
-      .filter(({ from }) => carriesTiers(subscription, from))
-      .map(({ version }) => ({ version, totals: held.get(version.id) ?? {} })),
+    [...segments.values()].map(({ version, from }) => ({
+      version,
+      totals: held.get(version.id) ?? {},
+      goesOn: carriesTiers(subscription, from),
+    })),
   );
   return [...segments.values()]
     .sort((a, b) => a.version.id - b.version.id)
@@ -88,6 +90,8 @@ function segmentsOf(
   let whole = 1n;
   cuts.slice(0, -1).forEach((from, index) => {
     const to = cuts[index + 1] ?? period.to;
+    // A period of no length only corrects earlier ones, or was cancelled as it began: not even its day was served.
+    if (from === to) return;
     const days = daysServed(from, to, period, subscription.timeZone);
     whole = days.whole;
     const { version } = applyTerms(catalog, customer, from);

@@ -51,9 +51,7 @@ async function writeAll(
 ): Promise<FieldError[]> {
   const problems: FieldError[] = [];
   const failed = new Set<string>();
-  for (const difference of differences) {
-    const found = await writeEntry(write, table, difference);
-    if (found.length === 0) continue;
+  for (const [difference, found] of await writeEach(write, table, differences)) {
     failed.add(`${difference.wanted.kind}/${difference.key}`);
     problems.push(...found.filter(({ pointer = '' }) => !failed.has(referenceAt(file, pointer))));
   }
@@ -68,6 +66,31 @@ async function writeAll(
     });
   }
   return problems;
+}
+
+/**
+ * Overrides of one customer that follow each other make room for each other: whichever the file names first, those that find
+ * none are tried again as long as another one moved.
+ *
+ * @returns what is wrong, by difference.
+ */
+async function writeEach(
+  write: CatalogWrite,
+  table: ProviderPrices,
+  differences: readonly Difference[],
+): Promise<Map<Difference, readonly FieldError[]>> {
+  const faults = new Map<Difference, readonly FieldError[]>();
+  let left = differences;
+  for (;;) {
+    for (const difference of left) {
+      const found = await writeEntry(write, table, difference);
+      if (found.length === 0) faults.delete(difference);
+      else faults.set(difference, found);
+    }
+    const again = left.filter((one) => one.wanted.kind === 'customer_overrides' && faults.has(one));
+    if (again.length === 0 || again.length === left.length) return faults;
+    left = again;
+  }
 }
 
 /** Members that name another entry, and its kind. */

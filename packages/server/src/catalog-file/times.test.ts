@@ -120,6 +120,26 @@ test('an override keeps its beginning, may end otherwise, and once ended its key
   expect(put.errors).toMatchObject([{ detail: 'it has ended' }]);
 });
 
+test('an override makes room for the next one, whichever the file names first', async () => {
+  const box = await openSandbox(app, '2026-01-01T00:00:00Z');
+  await box.card({ type: 'per_unit', unit_amount: '1' }, 'vip');
+  const apply = (acme: object, status = 200) =>
+    box.call('POST', '/v1/catalog/apply', { customer_overrides: { acme } }, status);
+  const [february, march] = ['2026-02-01T00:00:00Z', '2026-03-01T00:00:00Z'];
+  await apply({ old: { rate_card: 'vip' } });
+  const next = { rate_card: 'vip', effective_from: february };
+  const handover = { new: next, old: { rate_card: 'vip', effective_to: february } };
+  expect(await apply(handover)).toMatchObject({ created: 1, changed: 1 });
+  const later = { old: { rate_card: 'vip', effective_to: march }, new: { ...next, effective_from: march } };
+  expect(await apply(later)).toMatchObject({ created: 0, changed: 2 });
+  const refused = await apply({ other: next, old: { rate_card: 'vip' } }, 400);
+  expect(refused.errors.map((one: { pointer: string }) => one.pointer)).toEqual([
+    '/customer_overrides/acme/other/effective_from',
+    '/customer_overrides/acme/old/effective_from',
+  ]);
+  expect(await box.audit()).toBe(0);
+});
+
 test('whoever applies at the same time takes turns: each file is there whole, and a difference is applied once', async () => {
   const box = await openSandbox(app, NOW);
   const file = (number: number) => ({

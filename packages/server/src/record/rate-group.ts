@@ -18,12 +18,14 @@ import { type CardVersion, pricesProviderCost } from '../catalog/snapshot.ts';
 import { burn, type LedgerUnits, ledgerDecimal, ledgerUnits, type Share } from '../ledger/burn.ts';
 import { type AccumulatorState, accumulate, type Increment, secondsBetween } from './accumulate.ts';
 import { type AccumulatorRow, type BucketWork, type Debit, drain, nameOf, post, workOf } from './bucket-work.ts';
+import { changeOfEvents, isBelowZero } from './change-of-events.ts';
 import { type LineParts, writeLine } from './encode-rating.ts';
 import { ByteWriter } from '../event/byte-writer.ts';
 import type { CapturedEvent } from '../event/event.ts';
 import { matchBucket, matchPrice } from './match-price.ts';
 import type { PreparedEvent } from './prepare.ts';
 import { changeOfCharge, isChargedAtClose, LINEAR, recordedBucket } from './recorded-bucket.ts';
+import { reversedCharge } from './reversed-charge.ts';
 import type { RatedLine } from './types.ts';
 
 /** Facts that most groups need none of, so they are read only when a rating asks for them. */
@@ -112,11 +114,7 @@ export class GroupRating {
     let units: LedgerUnits;
     if (isLinear) {
       state.quantity = subtract(before, subtract(decimal(recorded.after), decimal(recorded.before)));
-      // An event priced by itself gives back what it cost; a running total gives back the difference of its prices.
-      const amount =
-        price.timing === 'per_event'
-          ? negate(decimal(recorded.amount))
-          : changeOfCharge(price, cell, before, state.quantity);
+      const amount = reversedCharge({ price, cell }, recorded, state, { before, after: state.quantity });
       units = isChargedAtClose(contribution?.meter.aggregation) ? 0n : ledgerUnits(amount);
     } else {
       const replayed = this.#facts.replayed(row, work.name);
@@ -336,7 +334,9 @@ function amountOf(line: Line, state: AccumulatorState, before: Decimal, after: D
   const next = perEvent.next(earlier, line.quantity);
   state.count = Number(next.state.events);
   state.total = next.state.amount;
-  return notBelow(next.charge.amount, state.charged);
+  const { together } = perEvent;
+  const isPlain = together === undefined || !(isBelowZero(earlier) || isBelowZero(next.state));
+  return notBelow(isPlain ? next.charge.amount : changeOfEvents(together, earlier, next.state), state.charged);
 }
 
 function notBelow(amount: Decimal, charged: LedgerUnits): Decimal {

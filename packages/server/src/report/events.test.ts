@@ -196,6 +196,36 @@ test('an absorbed attempt says why it cost nothing', async () => {
   expect(found.lines).toMatchObject([{ absorbed: 'retry', amount: '0', parts: [], grants: [], receivable: '0' }]);
 });
 
+test('the parts of a line sum to what it was charged, below zero and where only the close charges', async () => {
+  const own = await newTenant(ergon, ['acme']);
+  const meter = { event_types: ['job'], value: 'data.n' };
+  await own.put('/v1/meters/moved', { ...meter, aggregation: 'sum' });
+  await own.put('/v1/meters/p95', { ...meter, aggregation: 'percentile', percentile: '0.95' });
+  const charge_model = { type: 'per_unit', unit_amount: '2' };
+  await seedCard(ergon.sql, own.id, {
+    currency: 'USD',
+    prices: ['moved', 'p95'].map((key) => ({ key, meter: key, charge_model })),
+  });
+  const shown: unknown[] = [];
+  for (const n of [-5, 8, -4]) {
+    await own.send([
+      { id: `${n}`, source: 'test', type: 'job', subject: 'acme', time: '2026-11-20T09:00:00Z', data: { n } },
+    ]);
+    const { lines } = await own.read<{ lines: { meter: string; amount: string; parts: { amount: string }[] }[] }>(
+      `/v1/events/lookup?source=test&id=${n}`,
+    );
+    for (const { meter: name, amount, parts } of lines) shown.push([name, amount, parts.map((part) => part.amount)]);
+  }
+  expect(shown).toEqual([
+    ['moved', '0', ['0']],
+    ['p95', '0', []],
+    ['moved', '6', ['6', '0']],
+    ['p95', '0', []],
+    ['moved', '-6', ['-6', '0']],
+    ['p95', '0', []],
+  ]);
+});
+
 test('another environment sees none of it', async () => {
   const other = await newTenant(ergon, ['acme']);
   expect(await other.read<Listed>('/v1/events')).toEqual({ data: [], next_cursor: null });

@@ -1,11 +1,13 @@
-import { add, decimal, toText, ZERO } from '@ergon/exact';
+import { add, decimal, isZero, larger, subtract, toText, ZERO } from '@ergon/exact';
 import { type Bucket, type ChargeLine, type CompiledPrice, LOCAL_TIME_DIMENSION } from '@ergon/rating';
 import { z } from '@hono/zod-openapi';
 import { localMinute } from '../catalog/billing-month.ts';
+import type { Contribution } from '../catalog/custom-meter.ts';
 import type { CardVersion } from '../catalog/snapshot.ts';
 import { decimalOutput } from '../http/wire.ts';
 import { matchBucket } from '../record/match-price.ts';
 import type { PreparedEvent } from '../record/prepare.ts';
+import { isChargedAtClose } from '../record/recorded-bucket.ts';
 import type { EventRating, RatedLine } from '../record/types.ts';
 
 const partAnswer = z.strictObject({
@@ -56,7 +58,9 @@ export function explainLine(
   receivables: ReadonlySet<number>,
 ): z.infer<typeof lineAnswer> {
   const found = version === undefined ? undefined : priceOf(line, version, subject);
-  const parts = found?.bucket === undefined ? [] : partsOf(line, found.price, found.bucket);
+  const aggregation = contributionOf(line, subject)?.meter.aggregation;
+  const isPriced = found?.bucket !== undefined && !isChargedAtClose(aggregation);
+  const parts = isPriced ? partsOf(line, found.price, found.bucket) : [];
   const [only, ...more] = parts;
   const single = more.length === 0 ? only : undefined;
   const isReceivable = (account: number | null) => account === null || receivables.has(account);
@@ -88,11 +92,11 @@ export function explainLine(
 type FoundPrice = { readonly price: CompiledPrice; readonly bucket: Bucket | undefined };
 
 /** The line's price by its name; its bucket too, unless a meter or zone that it was chosen by has changed since. */
-function priceOf(line: RatedLine, version: CardVersion, { prepared, timeZone }: RatedSubject): FoundPrice | undefined {
-  const contribution = prepared.contributions.find((one) => one.meter.key === line.meter);
+function priceOf(line: RatedLine, version: CardVersion, subject: RatedSubject): FoundPrice | undefined {
+  const { prepared, timeZone } = subject;
   const dimensions = {
     ...prepared.dimensions,
-    ...contribution?.group,
+    ...contributionOf(line, subject)?.group,
     token_class: prepared.quantities.find((one) => one.meter === line.meter)?.tokenClass,
     [LOCAL_TIME_DIMENSION]: version.needsLocalTime ? localMinute(prepared.event.occurredAt, timeZone) : undefined,
   };
@@ -106,10 +110,21 @@ function priceOf(line: RatedLine, version: CardVersion, { prepared, timeZone }: 
   return byName === undefined ? undefined : { price: byName, bucket: undefined };
 }
 
+function contributionOf(line: RatedLine, { prepared }: RatedSubject): Contribution | undefined {
+  return prepared.contributions.find((one) => one.meter.key === line.meter);
+}
+
 /** Only a running total's price is a function of what was recorded: totals before and after. */
 function partsOf(line: RatedLine, price: CompiledPrice, bucket: Bucket): Part[] {
   if (price.timing !== 'cumulative' || line.absorbed !== undefined) return [];
-  return bucket.rate.explain(decimal(line.before), decimal(line.after)).lines.map(partOf);
+  const [before, after] = [decimal(line.before), decimal(line.after)];
+  const [from, to] = [larger(before, ZERO), larger(after, ZERO)];
+  // Below zero usage costs nothing (record/recorded-bucket.ts), and its units stand beside the others.
+  const below = subtract(subtract(after, before), subtract(to, from));
+  const parts = bucket.rate.explain(from, to).lines.map(partOf);
+  if (isZero(below)) return parts;
+  const priced = parts.filter(({ quantity, amount }) => quantity !== '0' || amount !== '0');
+  return [...priced, { description: 'below zero', quantity: toText(below), amount: '0' }];
 }
 
 function partOf(line: ChargeLine): Part {

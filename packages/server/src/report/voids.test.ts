@@ -52,3 +52,86 @@ test('a void in a minute with events older than the meter does not count those',
   await tenant.send([voidOf('test', '2')]);
   expect((await usage(tenant, { ...DAY, meter: 'seconds' })).map((row) => row.value)).toEqual(['1']);
 });
+
+const fixed = { type: 'percentage', rate: '1', fixed_amount: '1' };
+const tiers = [
+  { up_to: '10', unit_amount: '1' },
+  { up_to: null, unit_amount: '0.5' },
+];
+
+/** Charged after events of 12, 10 and 3; without the first; with another of 4 and without the second. */
+test.each([
+  ['a maximum', { ...fixed, maximum: '10' }, ['10', '10', '9']],
+  ['a commitment', { ...fixed, commitment: { amount: '10', overage_factor: '2', true_up: false } }, ['46', '20', '9']],
+  [
+    'tiers beside them in a matrix',
+    {
+      type: 'matrix',
+      dimensions: ['model'],
+      cells: [{ match: { model: 'other' }, charge_model: fixed }],
+      default: { charge_model: { type: 'graduated', tiers } },
+    },
+    ['17.5', '11.5', '7'],
+  ],
+])('a void of one of several single events leaves what the others cost, under %s', async (_, model, amounts) => {
+  const tenant = await newTenant(ergon, ['acme']);
+  await seedCard(ergon.sql, tenant.id, {
+    currency: 'USD',
+    prices: [{ meter: 'output_tokens', charge_model: model }],
+  });
+  const call = (output: number) => llmCall(`of ${output}`, '2026-11-20T10:00:00Z', { tokens: { output } });
+  const charged = async () => (await usage(tenant, { ...DAY, meter: 'charge' })).map((row) => row.value);
+  const steps = [
+    [call(12), call(10), call(3)],
+    [voidOf('test', 'of 12')],
+    [voidOf('test', 'of 10'), call(4)],
+    [voidOf('test', 'of 3'), voidOf('test', 'of 4')],
+  ];
+  for (const [index, events] of steps.entries()) {
+    await tenant.send(events);
+    expect(await charged()).toEqual([amounts[index] ?? '0']);
+  }
+  expect(await tenant.audit()).toEqual([]);
+});
+
+test.each([[[-5, 8]], [[8, -5]], [[-5, 9, -4, 3]]])(
+  'corrections of single events come to the same wherever they come: %s',
+  async (quantities) => {
+    const tenant = await newTenant(ergon, ['acme']);
+    await tenant.put('/v1/meters/paid', { event_types: ['payment'], aggregation: 'sum', value: 'data.amount' });
+    const charge_model = { type: 'percentage', rate: '1', transaction_maximum: '100' };
+    await seedCard(ergon.sql, tenant.id, { currency: 'USD', prices: [{ meter: 'paid', charge_model }] });
+    const charged = async () => (await usage(tenant, { ...DAY, meter: 'charge' })).map((row) => row.value);
+    for (const amount of quantities) {
+      const payment = { id: `${amount}`, source: 'test', type: 'payment', subject: 'acme', data: { amount } };
+      await tenant.send([{ ...payment, time: '2026-11-20T09:00:00Z' }]);
+    }
+    expect(await charged()).toEqual(['3']);
+    await tenant.send([voidOf('test', '-5')]);
+    expect(await charged()).toEqual(['8']);
+    expect(await tenant.audit()).toEqual([]);
+  },
+);
+
+test('a void of a single event gives its free place back, and never more than was charged', async () => {
+  const tenant = await newTenant(ergon, ['acme']);
+  await tenant.put('/v1/meters/paid', { event_types: ['payment'], aggregation: 'sum', value: 'data.amount' });
+  const charge_model = { type: 'percentage', rate: '1', free_events: 1 };
+  await seedCard(ergon.sql, tenant.id, { currency: 'USD', prices: [{ meter: 'paid', charge_model }] });
+  const charged = async () => (await usage(tenant, { ...DAY, meter: 'charge' })).map((row) => row.value);
+  const payment = (amount: number) => {
+    const event = { id: `${amount}`, source: 'test', type: 'payment', subject: 'acme', data: { amount } };
+    return { ...event, time: '2026-11-20T09:00:00Z' };
+  };
+  for (const event of [payment(7), voidOf('test', '7'), payment(2)]) await tenant.send([event]);
+  expect(await charged()).toEqual(['0']);
+  await tenant.send([payment(5), payment(-9)]);
+  expect(await charged()).toEqual(['0']);
+  await tenant.send([voidOf('test', '5')]);
+  expect(await charged()).toEqual(['0']);
+  await tenant.send([voidOf('test', '2'), voidOf('test', '-9')]);
+  expect(await charged()).toEqual(['0']);
+  await tenant.send([payment(1), payment(4)]);
+  expect(await charged()).toEqual(['4']);
+  expect(await tenant.audit()).toEqual([]);
+});
