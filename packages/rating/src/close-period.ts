@@ -5,6 +5,7 @@ import { joinCharges } from './cumulative-rate.ts';
 import { shortfall } from './shortfall.ts';
 
 const WHOLE_PERIOD: PeriodShare = { part: 1n, whole: 1n };
+const NOTHING_SERVED: PeriodShare = { part: 0n, whole: 1n };
 
 /**
  * What a model's price owes when its period closes (see `CompiledPrice.close`).
@@ -13,15 +14,21 @@ const WHOLE_PERIOD: PeriodShare = { part: 1n, whole: 1n };
  */
 export function closePeriod(model: CompiledModel, period: PeriodClose): Charge {
   const share = period.share ?? WHOLE_PERIOD;
-  const held = new Map<string, { readonly bucket: ClosableBucket; readonly charged: Decimal }>();
-  for (const bucket of model.standing(period.windows ?? [])) held.set(bucket.key, { bucket, charged: ZERO });
+  const held = new Map<
+    string,
+    { readonly bucket: ClosableBucket; readonly charged: Decimal; readonly share: PeriodShare }
+  >();
+  for (const { bucket, share: own } of model.standing(period.hours ?? []))
+    held.set(bucket.key, { bucket, charged: ZERO, share: own ?? share });
+  // Whatever else owes something is a window, and not one of the period.
+  const elsewhere = period.hours === undefined ? share : NOTHING_SERVED;
   let charged = ZERO;
   for (const usage of period.usage) {
     const bucket = model.bucketOf(usage.key);
     if (bucket === undefined) throw new RangeError(`no bucket of this price: ${usage.key}`);
-    held.set(usage.key, { bucket, charged: usage.charged });
+    held.set(usage.key, { bucket, charged: usage.charged, share: held.get(usage.key)?.share ?? elsewhere });
     charged = add(charged, usage.charged);
   }
-  const due = joinCharges([...held.values()].map((entry) => entry.bucket.close(entry.charged, share)));
+  const due = joinCharges([...held.values()].map((entry) => entry.bucket.close(entry.charged, entry.share)));
   return joinCharges([due, shortfall('minimum', model.minimum, share, add(charged, due.amount))]);
 }

@@ -41,15 +41,17 @@ type Band = Child & { readonly upTo: Decimal | undefined };
 export function compileTimeOfDay(spec: TimeOfDaySpec, path: Path): Compiled<CompiledModel> {
   const errors: SpecError[] = [];
   const byMinute: (Child | undefined)[] = Array.from({ length: 24 * 60 });
-  const covers = (child: () => Child | undefined) => (window: string) =>
-    choose({ [LOCAL_TIME_DIMENSION]: window }) === child();
+  const minutesOf = (child: () => Child | undefined) => (hour: string) => {
+    const first = localTime({ [LOCAL_TIME_DIMENSION]: hour })?.minuteOfDay ?? 0;
+    return byMinute.slice(first, first - (first % 60) + 60).filter((one) => one === child()).length;
+  };
   const choose = (dimensions: Dimensions): Child | undefined => {
     const time = localTime(dimensions);
     return time === undefined ? undefined : byMinute[time.minuteOfDay];
   };
   const children: Child[] = spec.bands.map((band, index) => {
     const model = childModel(band.charge_model, [...path, 'bands', index, 'charge_model'], errors);
-    const child: Child = { key: `from=${band.from}`, model, covers: covers(() => child) };
+    const child: Child = { key: `from=${band.from}`, model, minutesOf: minutesOf(() => child) };
     if (!claim(byMinute, child, minuteOfDay(band.from), minuteOfDay(band.to))) {
       errors.push(specError([...path, 'bands', index], 'overlaps a band before it', 'let each minute be in one band'));
     }
@@ -57,7 +59,7 @@ export function compileTimeOfDay(spec: TimeOfDaySpec, path: Path): Compiled<Comp
   });
   if (spec.default !== undefined) {
     const model = childModel(spec.default, [...path, 'default'], errors);
-    const rest: Child = { key: 'default', model, covers: covers(() => rest) };
+    const rest: Child = { key: 'default', model, minutesOf: minutesOf(() => rest) };
     byMinute.forEach((child, minute) => {
       byMinute[minute] = child ?? rest;
     });

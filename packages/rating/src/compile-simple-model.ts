@@ -1,8 +1,22 @@
 import { AMOUNT_PLACES, add, compare, type Decimal, isZero, negate, ONE, ZERO } from '@ergon/exact';
 import { amountSteps, discountSteps, withAmountSteps } from './amount-rule.ts';
 import type { AmountRuleSpec, QuantityRuleSpec, SimpleModelSpec } from './charge-model-schema.ts';
-import { type ClosableBucket, type CompiledModel, LOCAL_TIME_DIMENSION } from './compiled-model.ts';
-import type { Charge, Compiled, CumulativeRate, Dimensions, EventRate, PeriodShare, SpecError } from './contract.ts';
+import {
+  type ClosableBucket,
+  type CompiledModel,
+  LOCAL_TIME_DIMENSION,
+  type StandingBucket,
+} from './compiled-model.ts';
+import type {
+  Charge,
+  Compiled,
+  CumulativeRate,
+  Dimensions,
+  EventRate,
+  PeriodShare,
+  SpecError,
+  WindowHour,
+} from './contract.ts';
 import { adjustment, cumulativeRate, joinCharges } from './cumulative-rate.ts';
 import { eventLines, eventRate, FIRST_EVENT } from './event-rate.ts';
 import type { ExactRate } from './exact-rate.ts';
@@ -161,7 +175,7 @@ function buckets(
     return {
       bucket: () => only,
       bucketOf: (key) => (key === ONLY_BUCKET ? only : undefined),
-      standing: () => (owesWithoutUsage ? [only] : []),
+      standing: () => (owesWithoutUsage ? [{ bucket: only }] : []),
     };
   }
   const bucket = (dimensions: Dimensions): ClosableBucket | undefined => {
@@ -171,9 +185,27 @@ function buckets(
   return {
     bucket,
     bucketOf: (key) => (isWindowKey(window, key) ? bucketAt(key) : undefined),
-    standing: (windows) =>
-      owesWithoutUsage ? windows.flatMap((time) => bucket({ [LOCAL_TIME_DIMENSION]: time }) ?? []) : [],
+    standing: (hours) => (owesWithoutUsage ? windowsOf(hours, bucket) : []),
   };
+}
+
+/** The windows that the hours make up, each with the part of it that was served. */
+function windowsOf(
+  hours: readonly WindowHour[],
+  bucket: (dimensions: Dimensions) => ClosableBucket | undefined,
+): StandingBucket[] {
+  const windows = new Map<string, { bucket: ClosableBucket; share: { part: bigint; whole: bigint } }>();
+  for (const { at, served, length } of hours) {
+    const found = bucket({ [LOCAL_TIME_DIMENSION]: at });
+    if (found === undefined) continue;
+    const known = windows.get(found.key);
+    if (known === undefined) windows.set(found.key, { bucket: found, share: { part: served, whole: length } });
+    else {
+      known.share.part += served;
+      known.share.whole += length;
+    }
+  }
+  return [...windows.values()];
 }
 
 /** Fixed amount, then the rest of the commitment, then the rest of the minimum. */

@@ -1,5 +1,5 @@
 import type { Decimal } from '@ergon/exact';
-import type { Bucket, Charge, ChargeTiming, Dimensions, PeriodShare } from './contract.ts';
+import type { Bucket, Charge, ChargeTiming, Dimensions, PeriodShare, WindowHour } from './contract.ts';
 
 /** The dimension that holds the length of a request's whole prompt, in tokens. */
 export const PROMPT_TOKENS_DIMENSION = 'prompt_tokens';
@@ -12,6 +12,9 @@ export type ClosableBucket = Bucket & {
   close(charged: Decimal, share: PeriodShare): Charge;
 };
 
+/** `share`: the part of a bucket's own window that was served; of a bucket without a window it is the period's. */
+export type StandingBucket = { readonly bucket: ClosableBucket; readonly share?: PeriodShare };
+
 /** A charge model ready to rate. */
 export interface CompiledModel {
   readonly timing: ChargeTiming;
@@ -22,8 +25,8 @@ export interface CompiledModel {
   bucket(dimensions: Dimensions): ClosableBucket | undefined;
   /** The bucket of a key that {@link bucket} once gave; `undefined` for any other text. */
   bucketOf(key: string): ClosableBucket | undefined;
-  /** Buckets that owe something at the close even without usage, in a period of these windows (their local times). */
-  standing(windows: readonly string[]): readonly ClosableBucket[];
+  /** Buckets that owe something at the close even without usage, in a period of these hours. */
+  standing(hours: readonly WindowHour[]): readonly StandingBucket[];
   /** Least that all buckets of the period cost together. */
   readonly minimum: Decimal | undefined;
 }

@@ -140,10 +140,34 @@ describe('windows', () => {
       default: per('1', { window: 'hour', commitment: { amount: '3' } }),
     });
     const usage = [{ key: 'from=00:00/hour:2026-11-21T01', charged: decimal(4) }];
-    const windows = ['00', '01', '02', '03'].map((hour) => `2026-11-21T${hour}:00`);
+    const hours = (served: bigint) =>
+      ['00', '01', '02', '03'].map((hour) => ({ at: `2026-11-21T${hour}:00`, served, length: 60n }));
     expect(toText(priced.close({ usage }).amount)).toBe('6');
-    expect(toText(priced.close({ usage, windows }).amount)).toBe('22');
-    expect(toText(priced.close({ usage, windows, share: { part: 1n, whole: 2n } }).amount)).toBe('9');
+    expect(toText(priced.close({ usage, hours: hours(60n) }).amount)).toBe('22');
+    // What was served of each window counts, and not the period's share once more.
+    expect(toText(priced.close({ usage, hours: hours(60n), share: { part: 1n, whole: 2n } }).amount)).toBe('22');
+    expect(toText(priced.close({ usage, hours: hours(30n) }).amount)).toBe('9');
+    expect(toText(priced.close({ usage, hours: [] }).amount), 'a window in which the price was not in force').toBe('0');
+  });
+
+  it('a day owes by the hours that were served of it; a band of it by its own', () => {
+    const daily = (from: string) =>
+      price({
+        type: 'time_of_day',
+        bands: [{ from, to: '02:00', charge_model: per('1', { window: 'day', commitment: { amount: '12' } }) }],
+        default: per('1', { window: 'day' }),
+      });
+    const hours = Array.from({ length: 24 }, (_, hour) => ({
+      at: `2026-11-21T${String(hour).padStart(2, '0')}:00`,
+      served: hour >= 1 && hour < 12 ? 60n : 0n,
+      length: 60n,
+    }));
+    expect(toText(daily('00:00').close({ usage: [], hours }).amount)).toBe('6');
+    expect(toText(daily('00:30').close({ usage: [], hours }).amount), 'an hour of an hour and a half').toBe('8');
+    const whole = price(per('1', { window: 'day', commitment: { amount: '24' } }));
+    expect(toText(whole.close({ usage: [], hours }).amount)).toBe('11');
+    const usage = [{ key: 'day:2026-11-21', charged: decimal(4) }];
+    expect(toText(whole.close({ usage, hours }).amount)).toBe('7');
   });
 });
 

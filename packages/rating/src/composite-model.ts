@@ -1,15 +1,15 @@
 import type { Decimal } from '@ergon/exact';
 import { ONLY_BUCKET } from './compile-simple-model.ts';
 import type { ClosableBucket, CompiledModel } from './compiled-model.ts';
-import type { Dimensions } from './contract.ts';
+import type { Dimensions, WindowHour } from './contract.ts';
 import { perEvent } from './event-rate.ts';
 
 /** One of the models that a composite chooses among; `key` holds no `/`. */
 export type Child = {
   readonly key: string;
   readonly model: CompiledModel;
-  /** Whether the child may hold usage of a window, so that it owes what an unused window owes. */
-  readonly covers?: (window: string) => boolean;
+  /** Of how many minutes of an hour that begins at a local time the child holds the usage; default: of all. */
+  readonly minutesOf?: (hour: string) => number;
 };
 
 /**
@@ -45,14 +45,24 @@ export function compositeModel(
       const child = byKey.get(slash === -1 ? key : key.slice(0, slash));
       return child && own(child, child.model.bucketOf(slash === -1 ? ONLY_BUCKET : key.slice(slash + 1)));
     },
-    standing: (windows) =>
+    standing: (hours) =>
       children.flatMap((child) =>
-        child.model
-          .standing(windows.filter(child.covers ?? (() => true)))
-          .flatMap((bucket) => own(child, bucket) ?? []),
+        child.model.standing(hoursOf(child, hours)).flatMap(({ bucket, ...share }) => {
+          const known = own(child, bucket);
+          return known === undefined ? [] : [{ bucket: known, ...share }];
+        }),
       ),
     minimum,
   };
+}
+
+/** The hours as far as they are the child's: a window is made up of the minutes in which it can hold usage. */
+function hoursOf({ minutesOf }: Child, hours: readonly WindowHour[]): readonly WindowHour[] {
+  if (minutesOf === undefined) return hours;
+  return hours.flatMap(({ at, served, length }) => {
+    const minutes = BigInt(minutesOf(at));
+    return minutes === 0n ? [] : [{ at, served: served * minutes, length: length * minutes }];
+  });
 }
 
 function renamed(child: Child, bucket: ClosableBucket, isPerEvent: boolean): ClosableBucket {

@@ -79,15 +79,24 @@ export type BucketUsage = {
 /** `part` of `whole`, 0 <= part <= whole, whole > 0, in one unit: days, seconds or microseconds. */
 export type PeriodShare = { readonly part: bigint; readonly whole: bigint };
 
+/**
+ * An hour of local time, or what clocks left of it, and for how much of it the price was in force: in one unit,
+ * 0 <= served <= length, length > 0. `at` is its `local_time`.
+ */
+export type WindowHour = { readonly at: string; readonly served: bigint; readonly length: bigint };
+
 export type PeriodClose = {
   readonly usage: readonly BucketUsage[];
   /**
    * How much of a full period was served, in days or any other unit; fixed amounts, minimum and commitment are owed in this
-   * part. Default: all of it.
+   * part, those of commitment windows in that of `hours`. Default: all of it.
    */
   readonly share?: PeriodShare;
-  /** `local_time` of each commitment window of the period, so that a window without usage owes its commitment too. */
-  readonly windows?: readonly string[];
+  /**
+   * Every hour of the days that the period touches. A commitment window of an hour or a day owes the part of it that was served,
+   * also without usage; one that is not among them owes nothing. Left out: those with usage owe what the period owes.
+   */
+  readonly hours?: readonly WindowHour[];
 };
 
 /** One price of a published rate card version. */

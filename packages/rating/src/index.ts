@@ -19,6 +19,7 @@ export type {
   PeriodClose,
   PeriodShare,
   SpecError,
+  WindowHour,
 } from './contract.ts';
 export { type CreditLot, type CreditUnit, costBasis, creditsToMoney, moneyToCredits } from './credit-unit.ts';
 export { FIRST_EVENT } from './event-rate.ts';

@@ -1,12 +1,12 @@
 import { add, type Decimal, decimal, isZero, larger, toText, ZERO } from '@ergon/exact';
-import type { BucketUsage, Charge, CompiledPrice } from '@ergon/rating';
-import { localMinute } from '../catalog/billing-month.ts';
+import type { BucketUsage, Charge, CompiledPrice, WindowHour } from '@ergon/rating';
 import { applyTerms, termChanges, type TermsOf } from '../catalog/billing-terms.ts';
 import type { CardVersion, CatalogSnapshot } from '../catalog/snapshot.ts';
 import type { StoredTotals } from '../record/account-store.ts';
 import { type CarriedTiers, carriedOwed, carriedTiers, chargeCarried } from './carried-tiers.ts';
 import { daysServed } from './fees-owed.ts';
 import type { Owed, PeriodSpan } from './owed.ts';
+import { servedHours, type Stretch } from './local-hours.ts';
 import { NO_PERCENTILES, percentileKey, type Percentiles, type PercentileValue } from './percentile-value.ts';
 import type { Subscription } from './subscription-store.ts';
 
@@ -14,7 +14,7 @@ import type { Subscription } from './subscription-store.ts';
 export type PeriodTotals = { readonly cardVersionId: number; readonly totals: StoredTotals };
 
 /** `from`: the first instant at which the version held in the period. */
-type Segment = { readonly version: CardVersion; readonly from: number; part: bigint; readonly windows: string[] };
+type Segment = { readonly version: CardVersion; readonly from: number; part: bigint; readonly stretches: Stretch[] };
 
 /** What the close reads beside running totals. */
 export type CloseFacts = {
@@ -23,8 +23,6 @@ export type CloseFacts = {
   readonly notAdding: ReadonlySet<string>;
 };
 const NO_FACTS: CloseFacts = { percentiles: NO_PERCENTILES, notAdding: new Set() };
-
-const HOUR_MICROS = 3_600_000_000;
 
 /**
  * What usage was charged in a period, and what falls due only at its close: minimums, true-ups, fixed amounts. Each card
@@ -45,7 +43,7 @@ export function usageOwed(
     const version = versions.get(cardVersionId);
     if (version === undefined) throw new Error(`running totals of the unknown card version ${cardVersionId}`);
     const from = Math.max(period.from, version.effectiveFrom);
-    if (!segments.has(version.id)) segments.set(version.id, { version, from, part: 0n, windows: [] });
+    if (!segments.has(version.id)) segments.set(version.id, { version, from, part: 0n, stretches: [] });
   }
   const held = new Map(totals.map((one) => [one.cardVersionId, one.totals]));
   const carried = carriedTiers(
@@ -57,7 +55,11 @@ export function usageOwed(
   );
   return [...segments.values()]
     .sort((a, b) => a.version.id - b.version.id)
-    .flatMap((segment) => segmentOwed(segment, whole, held.get(segment.version.id) ?? {}, { ...facts, carried }));
+    .flatMap((segment) => {
+      const { version, stretches } = segment;
+      const hours = version.needsLocalTime ? servedHours(period, stretches, customer.timeZone) : [];
+      return segmentOwed(segment, { whole, hours }, held.get(version.id) ?? {}, { ...facts, carried });
+    });
 }
 
 function carriesTiers(subscription: Subscription, at: number): boolean {
@@ -99,20 +101,21 @@ function segmentsOf(
     if (version === undefined || isTrial) return;
     let segment = segments.get(version.id);
     if (segment === undefined) {
-      segment = { version, from, part: 0n, windows: [] };
+      segment = { version, from, part: 0n, stretches: [] };
       segments.set(version.id, segment);
     }
     segment.part += days.part;
-    if (!version.needsLocalTime) return;
-    for (let at = from; at < to; at += HOUR_MICROS) segment.windows.push(localMinute(at, customer.timeZone));
+    segment.stretches.push({ from, to });
   });
   return { segments, whole };
 }
 
 type SegmentFacts = CloseFacts & { readonly carried: CarriedTiers };
 
-function segmentOwed(segment: Segment, whole: bigint, totals: StoredTotals, facts: SegmentFacts): Owed[] {
-  const { version, part, windows } = segment;
+type Served = { readonly whole: bigint; readonly hours: readonly WindowHour[] };
+
+function segmentOwed(segment: Segment, { whole, hours }: Served, totals: StoredTotals, facts: SegmentFacts): Owed[] {
+  const { version, part } = segment;
   const byPrice = usageByPrice(version, totals);
   return version.card.prices.flatMap((price): Owed[] => {
     const usage = byPrice.get(price) ?? [];
@@ -134,7 +137,7 @@ function segmentOwed(segment: Segment, whole: bigint, totals: StoredTotals, fact
       ? measured
       : measured.map((one) => chargeCarried(version, price, one, facts.carried));
     owed.push(...carriedOwed(version, price, charged));
-    const charge = price.close({ usage: charged, share: { part, whole }, windows });
+    const charge = price.close({ usage: charged, share: { part, whole }, hours });
     return [...owed, ...closeOwed(segment, price, charge)];
   });
 }
