@@ -209,19 +209,19 @@ function unprepared(
   }
   const { key, measure, currency = '' } = prepared.budget;
   const otherwise = `or set ${prepared.policy} of the budget ${key} to fallback or allow_and_flag`;
-  // A charge that was sent counts for nothing without its currency, or in another one.
-  const isCharged = measure === 'charge' && amounts.charge !== undefined;
-  const given = body.currency === undefined ? 'names no currency' : `asks it in ${body.currency}`;
+  // A charge that was sent counts for nothing in another currency.
+  const given = measure === 'charge' && amounts.charge !== undefined ? body.currency : undefined;
   return new ProblemError({
     code: 'budget_exceeded',
-    detail: isCharged
-      ? `the budget ${key} limits charge in ${currency}, and the hold ${given}`
-      : `the budget ${key} limits ${measure}, and the hold does not say how much it needs`,
+    detail:
+      given !== undefined
+        ? `the budget ${key} limits charge in ${currency}, and the hold asks it in ${given}`
+        : `the budget ${key} limits ${measure}, and the hold does not say how much it needs`,
     errors: [
-      isCharged
+      given !== undefined
         ? {
             pointer: '/currency',
-            detail: body.currency === undefined ? 'is missing' : `is not ${currency}`,
+            detail: `is ${given}, not ${currency}`,
             remedy: `send the charge in ${currency}, ${otherwise}`,
           }
         : { pointer: `/amounts/${measure}`, detail: 'is not known', remedy: `send it, ${otherwise}` },

@@ -120,7 +120,12 @@ function registerSettle(app: App, services: AppServices): void {
       if (body.event !== undefined) {
         const event = body.event;
         // Before anything is recorded: what is not found has changed nothing.
-        await readHold(services, environmentId, id);
+        const { customer } = await readHold(services, environmentId, id);
+        if (customer !== null && event['subject'] !== customer) {
+          throw refuse('invalid_request', 'the event is not of this hold', [
+            { pointer: '/event/subject', detail: `the hold is of customer ${customer}`, remedy: `send ${customer}` },
+          ]);
+        }
         const data = typeof event['data'] === 'object' && event['data'] !== null ? event['data'] : {};
         await settleByEvent(services, principal, { ...event, data: { ...data, hold_id: id } });
         return readHold(services, environmentId, id);

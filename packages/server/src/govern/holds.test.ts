@@ -228,13 +228,30 @@ describe('a refusal', () => {
   });
 
   test.each([
-    [undefined, 'is missing'],
-    ['EUR', 'is not USD'],
-  ])('a charge in the currency %s where the budget counts in USD', async (currency, detail) => {
+    ['cap', '50', 200, '50'],
+    ['cap', '70', 200, '60'],
+    ['refuse', '50', 200, '50'],
+    ['refuse', '70', 409, '0'],
+  ])('what a budget set aside for it bounds it: %s at %s', async (above, tokens, status, committed) => {
+    const { call, budget } = await world();
+    await call(
+      'POST',
+      '/v1/budgets',
+      daily('1000', { unit: 'tokens', unknown_quantity: 'fallback', fallback_quantity: '60' }),
+    );
+    await call('POST', '/v1/holds', hold('h1', '1', { above }));
+    expect((await call('POST', '/v1/holds/h1/settle', { amounts: { charge: '1', tokens } })).status).toBe(status);
+    expect((await budget('daily')).counters[0].committed).toBe(committed);
+  });
+
+  test('a charge in another currency than its budget counts in is told so', async () => {
     const { call } = await world();
     await call('POST', '/v1/budgets', daily('1000'));
-    const answer = await call('POST', '/v1/holds', { id: 'h1', customer: 'acme', amount: '1', currency });
-    expect(answer).toMatchObject({ status: 402, body: { errors: [{ pointer: '/currency', detail }] } });
+    const answer = await call('POST', '/v1/holds', { id: 'h1', customer: 'acme', amount: '1', currency: 'EUR' });
+    expect(answer).toMatchObject({
+      status: 402,
+      body: { errors: [{ pointer: '/currency', detail: 'is EUR, not USD' }] },
+    });
   });
 
   test('shadow and warn admit what enforce refuses, and count it', async () => {
