@@ -1,4 +1,4 @@
-import { add, type Decimal, sum, ZERO } from '@ergon/exact';
+import { add, type Decimal, larger, sum, ZERO } from '@ergon/exact';
 import {
   type Bucket,
   type Charge,
@@ -95,7 +95,7 @@ function advance(total: Running, quantities: readonly Decimal[]): Charge {
     const after = add(total.state.quantity, quantity);
     const next =
       bucket.perEvent === undefined
-        ? { charge: bucket.rate.explain(total.state.quantity, after), state: { ...total.state, quantity: after } }
+        ? { charge: chargeBetween(bucket, total.state.quantity, after), state: { ...total.state, quantity: after } }
         : bucket.perEvent.next(total.state, quantity);
     total.state = next.state;
     lines.push(...next.charge.lines);
@@ -103,6 +103,11 @@ function advance(total: Running, quantities: readonly Decimal[]): Charge {
   }
   total.charged = add(total.charged, amount);
   return { amount, lines };
+}
+
+/** Below zero usage costs nothing, as when it is recorded. */
+function chargeBetween(bucket: Bucket, before: Decimal, after: Decimal): Charge {
+  return bucket.rate.explain(larger(before, ZERO), larger(after, ZERO));
 }
 
 function closing(card: CompiledRateCard, totals: readonly Running[]): PreviewedLine[] {

@@ -223,6 +223,13 @@ describe('a rate card', () => {
     expect((await rate({ rate_card: 'preview', usage })).body.amount).toBe('260');
   });
 
+  test('usage below zero costs nothing, as when it is recorded', async () => {
+    const meter = 'output_tokens';
+    const preview = async (usage: object) => (await rate({ rate_card: 'preview', usage: [usage] })).body.amount;
+    expect(await preview({ meter, quantity: -3 })).toBe('9');
+    expect(await preview({ meter, quantity: -5, previous_quantity: 3 })).toBe('-150');
+  });
+
   test.each<[body: object, status: number, pointer: string | undefined]>([
     [{ rate_card: 'nope', usage: [{ meter: 'pages', quantity: 1 }] }, 404, undefined],
     [{ rate_card: 'preview', at: '2020-01-01T00:00:00Z', usage: [{ meter: 'pages', quantity: 1 }] }, 404, undefined],
