@@ -145,7 +145,7 @@ class Pass {
     for await (const slice of readBlocks(this.#client, this.#environmentId, this.#part, this.#differences, counts)) {
       if (isFirst) await checkIdentities(this.#client, slice, this.#differences);
       const adjusted = await adjusting.resolve(slice, resolver.targetsOf(slice));
-      for (const one of await resolver.resolve(slice, adjusted.takenBack)) this.#add(auditedEvent(one, adjusted));
+      for (const one of await resolver.resolve(slice, adjusted.takenBack)) this.#tryToAdd(auditedEvent(one, adjusted));
       seen += slice.length;
       onSlice(seen);
     }
@@ -153,6 +153,21 @@ class Pass {
       this.#differences.add('void', 'all', `${voids} voids carried out`, `${resolver.carriedOut}`);
     if (isFirst && adjusting.seen !== adjustments)
       this.#differences.add('adjustment', 'all', `${adjustments} adjusting records`, `${adjusting.seen}`);
+  }
+
+  /** What stands beside an event may be anything once it was damaged: what cannot be folded is a difference, and no failure. */
+  #tryToAdd(one: AuditedEvent): void {
+    try {
+      this.#add(one);
+    } catch (error) {
+      const { source, id } = one.event;
+      this.#differences.add(
+        'event',
+        `${source}/${id}`,
+        'a rating of its own',
+        error instanceof Error ? error.message : '',
+      );
+    }
   }
 
   #add(one: AuditedEvent): void {

@@ -293,7 +293,13 @@ describe('a change behind its back is found and named', () => {
     [
       'a block lost its ratings',
       'event',
-      `update event_block set ratings = (select ratings from event_block order by event_count limit 1) where environment_id = $1 and event_count > 20`,
+      `update event_block set ratings = (select ratings from event_block order by event_count, id limit 1) where environment_id = $1 and event_count > 20`,
+    ],
+    [
+      'blocks have the ratings of another one',
+      'event',
+      `update event_block b set ratings = (select o.ratings from event_block o where o.environment_id = $1 and o.id <> b.id
+         order by o.event_count desc, o.id limit 1) where environment_id = $1`,
     ],
     [
       'a usage sum is off',
