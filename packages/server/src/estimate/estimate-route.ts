@@ -36,7 +36,7 @@ async function estimateCall(
   keyId: string,
   body: EstimateBody,
 ): Promise<EstimateAnswer> {
-  const now = services.now();
+  const now = services.clocks.now(catalog.environmentId);
   const call = await measureCall(services, catalog, body, now);
   const { where, works, computed, charge, providerCost, customerId } = call;
   const currency = call.currency ?? 'USD';
