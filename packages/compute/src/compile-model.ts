@@ -1,4 +1,5 @@
 import { assert } from './assert.ts';
+import { assertSizes } from './assert-sizes.ts';
 import {
   type CacheCost,
   COMPONENTS,
@@ -50,8 +51,13 @@ export type CompiledModel = {
   readonly encoder?: CompiledModel;
 };
 
-/** Sums a spec over its layers. Compile once per model and keep the result: counts are then sub-microsecond. */
+/**
+ * Sums a spec over its layers. Compile once per model and keep the result: counts are then sub-microsecond.
+ *
+ * @throws Error when a size is one that no model has.
+ */
 export function compileModel(spec: ModelSpec): CompiledModel {
+  assertSizes(spec);
   const costs = spec.layers.map((run) => ({ cost: layerCost(run.layer, spec.hidden), count: run.count, run }));
   const total = (pick: (cost: ReturnType<typeof layerCost>) => number): number =>
     costs.reduce((sum, { cost, count }) => sum + pick(cost) * count, 0);

@@ -268,6 +268,19 @@ describe('families without a tested rule answer an interval and name what they c
     expect(readModelConfig('llama').kind).toBe('unreadable');
   });
 
+  it.each([
+    ['Llama-3.1-8B', { num_key_value_heads: -8 }],
+    ['Llama-3.1-8B', { num_hidden_layers: 0 }],
+    ['Llama-3.1-8B', { head_dim: 0.5 }],
+    ['Llama-3.1-8B', { layer_types: Array.from({ length: 32 }, () => 'chunked_attention'), attention_chunk_size: 0 }],
+    ['gpt-oss-120b', { sliding_window: -1 }],
+    ['Qwen3-30B-A3B', { num_experts: -128 }],
+    ['Qwen3-30B-A3B', { num_experts_per_tok: 129 }],
+  ])('%s with a size that no model has is refused, not counted: %j', (name, extra) => {
+    const reading = readModelConfig({ ...findModel(name)?.config, ...extra });
+    expect(() => reading.kind === 'known' && compileModel(reading.spec)).toThrow('assertion failed');
+  });
+
   it('a nested text config reads as the language model alone', () => {
     const text = { ...findModel('Qwen3-8B')?.config, model_type: 'qwen3_vl_text' };
     const reading = readModelConfig({ model_type: 'qwen3_vl', text_config: text, vision_config: { depth: 27 } });

@@ -126,7 +126,7 @@ export const LIMITS = {
   clockPeriodsMax: 2_000,
   /** Webhook endpoints of an environment: every event is handed to each that listens. */
   webhookEndpointsMax: 50,
-  /** Attempts at one delivery, about three days with the pauses between, before it is dead and waits for a replay. */
+  /** Attempts at one delivery, about two days with the pauses between, before it is dead and waits for a replay. */
   webhookAttemptsMax: 12,
   /** The longest a receiver may take: it should store the event and answer. */
   webhookTimeoutMs: 10_000,

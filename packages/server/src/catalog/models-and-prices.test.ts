@@ -192,6 +192,19 @@ test('a provider price of your own holds from its date, on every replica, and ca
   await isAudited();
 });
 
+test('a provider price taken back does not return with a version that was to come', async () => {
+  const coming = '/v1/provider_price_overrides/coming';
+  const later = new Date(Date.now() + 86_400_000).toISOString();
+  const own = { ...contract, model: 'of-our-own' };
+  await call('PUT', coming, { body: own });
+  await call('PUT', coming, { body: { ...own, source: 'next year', effective_from: later } });
+  expect((await call('DELETE', coming)).status).toBe(204);
+  expect((await call('GET', '/v1/provider_price_overrides')).body.data).toEqual([]);
+  const then = await call('GET', `/v1/provider_prices?model=of-our-own&provider=openai&at=${later}`);
+  expect(then.body).toMatchObject({ price: null, reason: 'unknown_model' });
+  expect((await call('DELETE', coming)).status).toBe(404);
+});
+
 test('another environment has its own prices and names', async () => {
   const made = await call('POST', '/v1/environments', { body: { key: 'elsewhere', name: 'elsewhere' } });
   const as = made.body.admin_key.key;

@@ -21,7 +21,7 @@ import {
   listPriceOverrideVersions,
   type PriceOverrideRow,
 } from './price-override-store.ts';
-import { publishProviderPrice } from './publish-provider-price.ts';
+import { publishProviderPrice, takeBackProviderPrice } from './publish-provider-price.ts';
 
 const params = z.strictObject({ key: catalogKey });
 
@@ -90,7 +90,8 @@ export function registerPriceOverrideRoutes(app: App, services: AppServices): vo
       tag,
       scope: 'catalog:write',
       summary: 'Take a provider price of your own back',
-      description: 'From now on the price table’s price holds again. What was recorded keeps its cost.',
+      description:
+        'From now on the price table’s price holds again; versions to come are taken back as well. What was recorded keeps its cost.',
       status: 204,
       params,
       answer: z.null(),
@@ -101,7 +102,7 @@ export function registerPriceOverrideRoutes(app: App, services: AppServices): vo
       const write = await beginCatalogWrite(services, request);
       const latest = await findPriceOverride(write.client, write.environmentId, key);
       if (latest === undefined || latest.spec === null) throw noPrice(key);
-      await publishProviderPrice(write, services.prices, { key, spec: null, effectiveFrom: undefined });
+      await takeBackProviderPrice(write, services.prices, key);
       return null;
     },
   );

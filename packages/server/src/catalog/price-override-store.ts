@@ -1,4 +1,4 @@
-import { microsFromPostgres } from '../event/instant.ts';
+import { formatInstant, microsFromPostgres } from '../event/instant.ts';
 import type { PriceOverride } from '../provider-prices/index.ts';
 import type { Queryable } from '../store/database.ts';
 import { latestVersion, VERSION_COLUMNS, type VersionRow, versionsOf } from '../store/version-rows.ts';
@@ -44,6 +44,23 @@ export async function findPriceOverride(
   spec: PriceOverrideSpec | null = null,
 ): Promise<(PriceOverrideRow & { is_same: boolean | null }) | undefined> {
   return latestVersion(db, 'provider_price_version', { environmentId, key }, spec);
+}
+
+/** When prices of one key come into force that are published and not yet in force, soonest first. */
+export async function comingPriceOverrides(
+  db: Queryable,
+  environmentId: number,
+  key: string,
+  now: number,
+): Promise<string[]> {
+  const result = await db.query<{ effective_from: string }>(
+    `select effective_from from (
+       select distinct on (effective_from) effective_from, spec from provider_price_version
+       where environment_id = $1 and key = $2 and effective_from > $3 order by effective_from, version desc
+     ) coming where spec is not null order by effective_from`,
+    [environmentId, key, formatInstant(now)],
+  );
+  return result.rows.map((row) => row.effective_from);
 }
 
 export async function insertPriceOverride(

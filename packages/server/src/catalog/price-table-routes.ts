@@ -165,7 +165,7 @@ function registerLookup(app: App, services: AppServices): void {
       const { canonical, family } = catalog.resolveModel(model);
       const asked = {
         provider,
-        at: at === undefined ? services.now() : instantMicros(at),
+        at: at === undefined ? services.clocks.now(environmentId) : instantMicros(at),
         serviceTier: service_tier,
         region,
         speed,

@@ -7,6 +7,7 @@ import { recordAction } from '../store/audit-log.ts';
 import type { CatalogWrite } from './catalog-write.ts';
 import { type PriceOverrideSpec, priceOverrideOf } from './price-override-schema.ts';
 import {
+  comingPriceOverrides,
   countPriceOverrides,
   findPriceOverride,
   insertPriceOverride,
@@ -54,6 +55,15 @@ export async function publishProviderPrice(
     detail: { version: row.version, effective_from: instantText(row.effective_from) },
   });
   return row;
+}
+
+/** No price of the key from now on, those included that were to come into force later. */
+export async function takeBackProviderPrice(write: CatalogWrite, table: ProviderPrices, key: string): Promise<void> {
+  const { client, environmentId, now } = write;
+  await publishProviderPrice(write, table, { key, spec: null, effectiveFrom: undefined });
+  for (const instant of await comingPriceOverrides(client, environmentId, key, now)) {
+    await publishProviderPrice(write, table, { key, spec: null, effectiveFrom: instantText(instant) });
+  }
 }
 
 /** What the schema cannot see: a tier of a class that has no base price. */

@@ -9,6 +9,7 @@ import { catalogKey, instantMicros, instantText, pageOf, pageQuery } from '../ht
 import { LIMITS } from '../limits.ts';
 import { recordAction } from '../store/audit-log.ts';
 import type { Client } from '../store/database.ts';
+import { clockOf } from '../store/environment-clock.ts';
 import { type CompiledDeployment, compileDeployment } from './compile-deployment.ts';
 import {
   countDeployments,
@@ -142,10 +143,11 @@ function registerPublish(app: App, services: AppServices): void {
         return describeDeployment(latest, points);
       }
       await checkRoom(client, environmentId, latest);
+      const now = await clockOf(client, environmentId, services.now());
       const row = await insertVersion(client, environmentId, {
         key,
         version: (latest?.version ?? 0) + 1,
-        effectiveFrom: effectiveFrom(wanted, latest !== undefined, services.now()),
+        effectiveFrom: effectiveFrom(wanted, latest !== undefined, now),
         deployment,
       });
       await raiseRevision(client, environmentId);

@@ -102,9 +102,20 @@ test('a family without a rule is published, and says what is not known of it', a
   expect(deployment.warnings).toHaveLength(1);
 });
 
+const SMALL = {
+  ...{ model_type: 'llama', hidden_size: 256, num_hidden_layers: 2, num_attention_heads: 8, vocab_size: 1000 },
+  ...{ intermediate_size: 1024, layer_types: ['chunked_attention', 'full_attention'] },
+};
+
 test.each([
   ['an unknown model', { ...LLAMA, model: 'gpt-5' }, '/model'],
   ['an unreadable configuration', { ...LLAMA, model_config: { model_type: 'llama' } }, '/model_config'],
+  ['a chunk of no tokens', { ...LLAMA, model_config: { ...SMALL, attention_chunk_size: 0 } }, '/model_config'],
+  [
+    'layers spelt without end',
+    { ...LLAMA, model_config: { ...SMALL, hybrid_override_pattern: 'M'.repeat(9e5) } },
+    '/model_config',
+  ],
   ['an unknown accelerator', { ...LLAMA, accelerator: 'abacus' }, '/accelerator'],
   ['parts of a replica', { ...LLAMA, accelerator_count: 6, tensor_parallel: 4 }, '/accelerator_count'],
   ['a reference that never runs', { ...LLAMA, max_sequences: 16 }, '/reference/batch'],

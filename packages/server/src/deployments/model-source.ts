@@ -100,6 +100,10 @@ function tooDeep(config: Readonly<Record<string, unknown>>, depth = 0): string |
     if (typeof value === 'number' && /layer/i.test(key) && value > LIMITS.modelLayersMax) {
       return `${key.slice(0, 64)} is above ${LIMITS.modelLayersMax}`;
     }
+    // Hybrids spell their layers: a letter each.
+    if (typeof value === 'string' && /pattern/i.test(key) && value.length > LIMITS.modelLayersMax) {
+      return `${key.slice(0, 64)} is longer than ${LIMITS.modelLayersMax}`;
+    }
     if (Array.isArray(value) && value.length > LIMITS.modelLayersMax * 4) return `${key.slice(0, 64)} is too long`;
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
       const inner = tooDeep(Object.fromEntries(Object.entries(value)), depth + 1);

@@ -54,6 +54,29 @@ test('a hold that brings an estimate holds the high end of every interval', asyn
   expect((await box.call('GET', '/v1/budgets/all')).counters).toMatchObject([{ held: '15' }]);
 });
 
+test('a volume tier that more output reaches: the interval is in order, and no hold is below zero', async () => {
+  const box = await openSandbox(app, '2026-03-10T12:00:00Z');
+  const tiers = [
+    { up_to: '100', unit_amount: '1' },
+    { up_to: null, unit_amount: '0.1' },
+  ];
+  const prices = [
+    { meter: 'input_tokens', charge_model: { type: 'free' } },
+    { meter: 'output_tokens', charge_model: { type: 'volume', tiers } },
+  ];
+  await box.call('PUT', '/v1/rate_cards/default', { currency: 'EUR', prices });
+  await limit(box, 'all', { unit: 'EUR', limit: '1000' });
+  const used = { source: 'test', type: 'llm.call', data: { model: 'llama-3.1-8b', tokens: { input: 1, output: 100 } } };
+  await box.send({ ...used, id: 'full', subject: 'full', time: '2026-03-10T11:00:00Z' });
+  const estimate = async (customer: string) =>
+    (await box.call('POST', '/v1/estimate', { ...ESTIMATE, customer, expected_output_tokens: 100 })).cost.charge;
+  expect(await estimate('new')).toEqual({ low: '1', expected: '100', high: '100', currency: 'EUR' });
+  // The hundred and first token makes the hundred before it cheaper: 10.1 to 60 in all, where 100 is charged already.
+  expect(await estimate('full')).toEqual({ low: '-89.9', expected: '-80', high: '-40', currency: 'EUR' });
+  const held = await hold(box, 'full', { customer: 'full', estimate: ESTIMATE });
+  expect(held.amounts.charge).toBe('0');
+});
+
 test.each([
   // 15 would be 500 tokens; 2 are the prompt's, 1 the first hundred's.
   ['6', 200],

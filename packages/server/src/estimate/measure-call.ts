@@ -1,5 +1,5 @@
 import { workOfTokens } from '@ergon/compute';
-import { type Decimal, toText } from '@ergon/exact';
+import { type Decimal, larger, smaller, toText, ZERO } from '@ergon/exact';
 import type { Tokens } from '@ergon/usage';
 import { findCustomer } from '../catalog/index.ts';
 import { type BilledCustomer, customerById } from '../catalog/customers.ts';
@@ -51,13 +51,19 @@ export async function measureCall(
   const isPriced = low !== undefined && expected !== undefined && high !== undefined;
   return {
     ...{ where, works, computed },
-    charge: isPriced ? each({ low, expected, high }, ({ amount }) => amount) : undefined,
+    charge: isPriced ? ordered(each({ low, expected, high }, ({ amount }) => amount)) : undefined,
     currency: expected?.currency,
     providerCost: providerCost(services, catalog, events),
     unrated: expected?.unrated ?? [],
     customerId: customer?.id ?? null,
     maxOutput: output.high,
   };
+}
+
+/** More output may cost less: from a tier on, a volume price holds for all that came before, too. */
+function ordered({ low, expected, high }: Bounds<Decimal>): Bounds<Decimal> {
+  const least = smaller(smaller(low, expected), high);
+  return { low: least, expected, high: larger(larger(low, expected), high) };
 }
 
 /** What a hold of the call asks at one end of every interval. */
@@ -80,11 +86,12 @@ export function amountsAt(
   const units = computed?.answer.compute_units?.[end];
   const flops = computed?.answer.flops[end];
   const physicalCost = computed?.physicalCost;
+  // A call that lowers the bill has nothing to hold.
+  const held = charge === undefined ? undefined : toText(larger(charge[end], ZERO));
   return {
     requests: '1',
     tokens: String(work.newTokens + work.cachedTokens + work.outputTokens),
-    ...(charge !== undefined && { charge: toText(charge[end]) }),
-    ...(charge !== undefined && currency?.startsWith('credit:') === true && { credits: toText(charge[end]) }),
+    ...(held !== undefined && { charge: held, ...(currency?.startsWith('credit:') === true && { credits: held }) }),
     ...(providerCost !== undefined && { provider_cost: toText(providerCost[end]) }),
     ...(physicalCost !== undefined && { physical_cost: toText(physicalCost[end]) }),
     ...(flops !== undefined && { flops }),

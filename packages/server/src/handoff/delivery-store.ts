@@ -54,16 +54,21 @@ const LEASE_MICROS = 6 * LIMITS.webhookTimeoutMs * 1000;
 /**
  * Takes deliveries that are due, a few of each endpoint, and leases them: a worker that dies leaves them to the next one. The
  * attempt is counted before it is made, so that the outcome of one that outlived its lease can be told apart.
+ *
+ * Endpoints come in no fixed order: else a few that never answer, and so always have some due, would be taken every time and
+ * the others never.
  */
 export async function takeDue(db: Queryable, now: number): Promise<DueDelivery[]> {
   const result = await db.query<DueDelivery>(
     `with due as (
-       select d.environment_id, d.id from webhook_endpoint e cross join lateral (
+       select d.environment_id, d.id from (
+         select environment_id, id from webhook_endpoint where disabled_at is null order by random()
+       ) e cross join lateral (
          select environment_id, id from webhook_delivery
          where environment_id = e.environment_id and endpoint_id = e.id and status = 'pending' and next_attempt_at <= $1
            and (leased_until is null or leased_until <= $1)
          order by next_attempt_at limit ${LIMITS.webhooksInFlightPerEndpointMax} for update skip locked
-       ) d where e.disabled_at is null limit ${LIMITS.webhooksInFlightMax}
+       ) d limit ${LIMITS.webhooksInFlightMax}
      ), taken as (
        update webhook_delivery w set attempts = attempts + 1, attempts_in_row = attempts_in_row + 1, last_attempt_at = $1,
          leased_until = $2

@@ -5,6 +5,7 @@ import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { startTestApp, type TestApp } from '../http/test-app.test-support.ts';
 import { LIMITS } from '../limits.ts';
+import type { Outbound } from '../outbound/index.ts';
 import { enqueue } from '../outbox/index.ts';
 import { deliverWebhooks } from './index.ts';
 import { retryDelaySeconds } from './retry-delay.ts';
@@ -112,6 +113,25 @@ test('a crossing is told once, however many processes see it and deliver it', as
   expect(told.reduce((sum, count) => sum + count, 0)).toBe(1);
   await Promise.all(Array.from({ length: 6 }, deliver));
   expect(received).toHaveLength(1);
+});
+
+test('endpoints with a backlog that never answer leave room for the others', async () => {
+  for (const path of ['a', 'b', 'c', 'd']) await endpoint({ url: `${url}/silent-${path}` });
+  await endpoint({ url: `${url}/well` });
+  // Attempts that the four ask for: more than one turn of the job makes.
+  for (let serial = 0; serial < 200; serial++) await tell(`backlog-${serial}`);
+  const called: string[] = [];
+  const outbound: Outbound = {
+    refusal: () => undefined,
+    post: async (address) => {
+      called.push(address);
+      return address.endsWith('/well')
+        ? { ok: true, status: 204, retryAfterSeconds: undefined }
+        : { ok: false, error: 'no answer within 10 s' };
+    },
+  };
+  await deliverWebhooks({ ...server.services, outbound });
+  expect(called.filter((address) => address.endsWith('/well')).length).toBeGreaterThan(0);
 });
 
 test('what a transaction rolled back is never told', async () => {

@@ -74,6 +74,11 @@ function send(
       return;
     }
     request.on('error', fail);
+    // Unheard, a switch to another protocol ends the connection without a response and without an error: we would wait for ever.
+    request.on('upgrade', (response, socket) => {
+      socket.destroy();
+      resolve({ ok: true, status: response.statusCode ?? 0, retryAfterSeconds: undefined });
+    });
     request.on('response', (response) => {
       response.on('error', fail);
       readAway(response, () =>

@@ -13,7 +13,7 @@ export type Modifiers = {
 };
 
 const RULED_REGIONS: ReadonlySet<string> = new Set(TOKEN_FACTOR_RULES.flatMap((rule) => rule.when.region ?? []));
-const TIER_TEXT_MAX = 40;
+const TEXT_MAX = 40;
 
 /** `undefined` for the ordinary case, which needs no further look. */
 export function modifiersOf(
@@ -22,8 +22,9 @@ export function modifiersOf(
   speed: string | undefined,
 ): Modifiers | undefined {
   const tier = serviceTier === undefined || STANDARD_TIERS.has(serviceTier) ? 'standard' : tierKind(serviceTier);
-  const isFast = speed === 'fast';
-  const ruled = region !== undefined && RULED_REGIONS.has(region) ? region : undefined;
+  const isFast = speed !== undefined && plain(speed) === 'fast';
+  const named = region === undefined ? undefined : plain(region);
+  const ruled = named !== undefined && RULED_REGIONS.has(named) ? named : undefined;
   return tier === 'standard' && !isFast && ruled === undefined ? undefined : { tier, isFast, region: ruled };
 }
 
@@ -89,8 +90,13 @@ function ruleFor(price: ProviderPrice, isMeant: (rule: TokenFactorRule) => boole
   );
 }
 
+/** As the rules are written; what callers send is bounded first. */
+function plain(text: string): string {
+  return text.slice(0, TEXT_MAX).toLowerCase();
+}
+
 function tierKind(text: string): Modifiers['tier'] {
-  const tier = text.slice(0, TIER_TEXT_MAX).toLowerCase();
+  const tier = plain(text);
   if (tier === '' || STANDARD_TIERS.has(tier)) return 'standard';
   if (PREPAID_TIERS.has(tier)) return 'prepaid';
   switch (tier.startsWith('on_demand_') ? tier.slice('on_demand_'.length) : tier) {

@@ -161,6 +161,8 @@ describe('service tier, speed, region', () => {
     [{ provider: 'anthropic', model: 'claude-opus-5', speed: 'fast' }, '10', ['speed_applied']],
     [{ provider: 'anthropic', model: 'claude-opus-4-5', speed: 'fast' }, '5', ['speed_unpriced']],
     [{ provider: 'anthropic', model: 'claude-opus-4-6', region: 'us' }, '5.5', ['region_applied']],
+    [{ provider: 'anthropic', model: 'claude-opus-4-6', speed: 'Fast' }, '30', ['speed_applied']],
+    [{ provider: 'anthropic', model: 'claude-opus-4-6', region: 'US' }, '5.5', ['region_applied']],
     [{ provider: 'anthropic', model: 'claude-opus-4-5', region: 'us' }, '5', []],
     [{ provider: 'anthropic', model: 'claude-opus-4-6', region: 'global' }, '5', []],
     [
