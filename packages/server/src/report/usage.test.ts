@@ -208,3 +208,11 @@ test('of two values of one instant the same is the latest in usage, in the charg
   for (const meter of ['level', 'charge']) expect(await usage(own, { ...DAY, meter })).toMatchObject([{ value: '1' }]);
   expect(await own.audit()).toEqual([]);
 });
+
+test('the day of the earliest event begins before it where the zone says so', async () => {
+  const own = await newTenant(ergon, ['acme']);
+  await own.send([llmCall('y2k', '2000-01-01T00:00:00Z')]);
+  const asked = { meter: 'requests', from: '2000-01-01T00:00:00Z', to: '2000-01-02T00:00:00Z' };
+  const rows = await usage(own, { ...asked, window: 'day', time_zone: 'America/New_York' });
+  expect(rows).toEqual([{ window_start: '1999-12-31T05:00:00Z', group: {}, value: '1' }]);
+});
