@@ -1,7 +1,7 @@
 import { type Decimal, decimal, parseDecimal } from '@ergon/exact';
 import { LOCAL_TIME_DIMENSION, PROMPT_TOKENS_DIMENSION, promptTokens } from '@ergon/rating';
 import { normaliseUsage, type Quality, type ResolvedModel, type UsageFlag, type UsageRecord } from '@ergon/usage';
-import type { CapturedEvent } from '../event/event.ts';
+import { type CapturedEvent, VOID_TYPE } from '../event/event.ts';
 import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
 import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
 import { LIMITS } from '../limits.ts';
@@ -237,6 +237,8 @@ function whole(event: CapturedEvent, field: string, flags: UsageFlag[]): bigint 
 
 function contributionsOf(event: CapturedEvent, catalog: CatalogSnapshot, flags: UsageFlag[]): readonly Contribution[] {
   if (catalog.meters.length === 0) return NO_CONTRIBUTIONS;
+  // A void takes back what another event gave and gives nothing of its own, whatever types a meter names.
+  if (event.type === VOID_TYPE) return NO_CONTRIBUTIONS;
   let contributions: Contribution[] | undefined;
   for (const meter of catalog.meters) {
     const contribution = meter.read(event);
