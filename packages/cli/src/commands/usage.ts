@@ -71,7 +71,8 @@ async function usage(context: CommandContext, flags: UsageFlags): Promise<void> 
         'Expected --filter DIMENSION=VALUE, e.g. model=gpt-5-mini.',
       );
     }
-    query[`filter[${name}]`] = value.join('=');
+    const before = query[`filter[${name}]`];
+    query[`filter[${name}]`] = `${before === undefined ? '' : `${before},`}${value.join('=')}`;
   }
   await context.withApi(async (api, isJson) => {
     const report = await api.usage(query);

@@ -5,6 +5,7 @@ import { NOBODY } from '../record/read-events.ts';
 import type { Client, Database } from '../store/database.ts';
 import { type AuditCatalog, loadAuditCatalog } from './audit-catalog.ts';
 import { type AuditedEvent, auditedEvent } from './audited-event.ts';
+import { checkDimensionSets } from './check-dimension-sets.ts';
 import { checkIdentities, checkIdentityCounts } from './check-identities.ts';
 import { checkLedger } from './check-ledger.ts';
 import { compareAccumulators, comparePostings } from './compare-charges.ts';
@@ -86,6 +87,7 @@ async function auditSnapshot(
     rollups += compared.rollups;
   }
   await checkIdentityCounts(client, environmentId, differences);
+  await checkDimensionSets(client, environmentId, differences);
   await checkLedger(client, environmentId, differences);
   for (const customer of await staleTerms(client, environmentId))
     differences.add('subscription', `customer ${customer}`, 'terms as its subscriptions and overrides say', 'others');

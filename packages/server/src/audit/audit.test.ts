@@ -324,6 +324,11 @@ describe('a change behind its back is found and named', () => {
     ],
     ['a dimension set is gone', 'dimension set', `delete from dimension_set where environment_id = $1`],
     [
+      'a dimension set says something else',
+      'dimension set',
+      `update dimension_set set dimensions = dimensions || '{"model": "another"}' where ${first('dimension_set')}`,
+    ],
+    [
       'a meter count is off',
       'meter rollup',
       `update meter_rollup set event_count = event_count + 1 where ${first('meter_rollup')}`,

@@ -1,6 +1,7 @@
 import { add, type Decimal, decimal, larger, multiply, scaled, smaller, sum, ZERO } from '@ergon/exact';
 import { ROLLUP_POSITION } from '../catalog/built-in-meters.ts';
 import type { Contribution } from '../catalog/custom-meter.ts';
+import { isLater } from '../record/accumulate.ts';
 import type { DimensionSets } from '../record/dimension-sets.ts';
 import type { PreparedEvent } from '../record/prepare.ts';
 import { orderKey } from '../record/rate-group.ts';
@@ -88,7 +89,7 @@ function addContribution(
   sums.least = sums.least === undefined ? value : smaller(sums.least, value);
   sums.greatest = sums.greatest === undefined ? value : larger(sums.greatest, value);
   const order = orderKey(prepared);
-  if (sums.order === undefined || sums.order < order) {
+  if (sums.order === undefined || isLater(order, sums.order)) {
     sums.order = order;
     sums.latest = value;
   }

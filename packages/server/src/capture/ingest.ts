@@ -15,6 +15,8 @@ export type IngestRequest = {
   readonly mayVoid: boolean;
   /** Id of the key that sent it. */
   readonly actor: string;
+  /** Hears how many bytes the decoded body takes beside the one that was sent; may refuse them by throwing. */
+  readonly onDecoded: (bytesMore: number) => void;
 };
 
 export type EventResult = {
@@ -43,6 +45,7 @@ export type IngestOutcome =
 export async function ingest(groupCommit: GroupCommit, request: IngestRequest): Promise<IngestOutcome> {
   const decoded = await decodeBody(request.body, request.contentEncoding);
   if (!Buffer.isBuffer(decoded)) return { ok: false, problem: decoded };
+  if (decoded !== request.body) request.onDecoded(decoded.length);
   const parsed = parseBody(decoded, request.contentType);
   if (!parsed.ok) return { ok: false, problem: parsed.problem };
   const events: CapturedEvent[] = [];

@@ -64,17 +64,17 @@ export function captureEvent(value: unknown, index: number, context: CaptureCont
 const ATTRIBUTION: ReadonlySet<string> = new Set(ATTRIBUTION_FIELDS);
 
 function capture(value: Members, id: string, index: number, context: CaptureContext) {
-  const source = value.source === undefined ? 'api' : requiredName(value, 'source');
+  const source = optionalName(value, 'source', '/source') ?? 'api';
   const type = requiredName(value, 'type');
   const subject = optionalName(value, 'subject', '/subject');
   const occurredAt = occurrence(value.time, context);
-  const data = value.data === undefined ? {} : value.data;
+  const data = value.data ?? {};
   if (!isMembers(data)) throw new Refusal('invalid_field', 'data must be a JSON object', '/data');
   const hasExtensions = checkEnvelope(value);
   for (const field in data) if (ATTRIBUTION.has(field)) optionalName(data, field, `/data/${field}`);
   const status = callStatus(data.status);
   const attempt = attemptNumber(data.attempt);
-  if (data.final !== undefined && typeof data.final !== 'boolean') {
+  if (data.final !== undefined && data.final !== null && typeof data.final !== 'boolean') {
     throw new Refusal('invalid_field', 'final must be true or false', '/data/final');
   }
   const canonical = canonicalEvent(value, { id, source, type, subject, data, hasExtensions }, occurredAt);

@@ -50,6 +50,11 @@ function digits(text: string, from: number, to: number): number {
 }
 
 function parseAny(text: string): number | undefined {
+  const micros = parseAnyYear(text);
+  return micros !== undefined && micros >= EARLIEST_MICROS && micros < LATEST_MICROS ? micros : undefined;
+}
+
+function parseAnyYear(text: string): number | undefined {
   const match = RFC3339.exec(text);
   if (match === null) return undefined;
   const [, year, month, day, hour, minute, second, fraction, zone] = match;
@@ -64,8 +69,7 @@ function parseAny(text: string): number | undefined {
   const offset = offsetMinutes(zone ?? 'Z');
   if (offset === undefined) return undefined;
   const millis = Date.UTC(y, mo - 1, d, h, mi, s) - offset * 60_000;
-  const micros = millis * 1000 + (fraction === undefined ? 0 : Number(fraction.slice(0, 6).padEnd(6, '0')));
-  return micros >= EARLIEST_MICROS && micros < LATEST_MICROS ? micros : undefined;
+  return millis * 1000 + (fraction === undefined ? 0 : Number(fraction.slice(0, 6).padEnd(6, '0')));
 }
 
 function offsetMinutes(zone: string): number | undefined {
@@ -91,11 +95,12 @@ export function formatInstant(micros: number): string {
 
 let lastFormatted = { minute: Number.NaN, text: '' };
 
-/** Microseconds of an instant as PostgreSQL prints a timestamptz in UTC: `2026-11-21 10:00:00.123456+00`. */
+/**
+ * Microseconds of an instant as PostgreSQL prints a timestamptz in UTC: `2026-11-21 10:00:00.123456+00`. Days and months
+ * that hold the earliest events began before them, and the window of a lifetime budget in 1970.
+ */
 export function microsFromPostgres(text: string): number {
-  // Earlier than any event, but where a lifetime budget's window begins.
-  if (text === '1970-01-01 00:00:00+00') return 0;
-  const micros = parseInstant(text.replace(/\+00$/, 'Z'));
+  const micros = parseAnyYear(text.replace(/\+00$/, 'Z'));
   if (micros === undefined) throw new RangeError(`not a timestamptz in UTC: ${text}`);
   return micros;
 }

@@ -77,8 +77,8 @@ const ingestAnswer = z
       .array(
         z.object({
           index: z.number().int(),
-          id: z.string().optional(),
-          status: z.enum(['duplicate', 'conflict', 'rejected', 'voided', 'waiting']),
+          id: z.string().nullable().openapi({ description: 'Null: none could be read' }),
+          status: z.enum(['duplicate', 'conflict', 'rejected']),
           error: eventError.optional(),
         }),
       )

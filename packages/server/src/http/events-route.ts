@@ -17,7 +17,7 @@ export async function postEvents(services: AppServices, request: Request, reques
   const memory = new BodyMemory();
   try {
     const body = await readBody(request, memory);
-    return await record(services, principal, headers, body, requestId);
+    return await record(services, principal, { headers, body, memory }, requestId);
   } finally {
     memory.release();
   }
@@ -31,11 +31,12 @@ async function readBody(request: Request, memory: BodyMemory): Promise<Buffer> {
   return Buffer.from(await request.arrayBuffer());
 }
 
+type ReceivedBody = { readonly headers: Headers; readonly body: Buffer; readonly memory: BodyMemory };
+
 async function record(
   services: AppServices,
   principal: Principal,
-  headers: Headers,
-  body: Buffer,
+  { headers, body, memory }: ReceivedBody,
   requestId: string,
 ): Promise<HttpAnswer> {
   const receivedAt = await services.clocks.read(services.database.pool, principal.environmentId);
@@ -48,6 +49,7 @@ async function record(
     oldest: principal.scopes.has('events:backfill') ? 0 : receivedAt - services.lateDays * DAY_MICROS,
     mayVoid: principal.scopes.has('events:void'),
     actor: principal.keyId,
+    onDecoded: (bytes) => memory.take(bytes),
   });
   if (!outcome.ok) throw new ProblemError(problemOf(outcome, services, requestId));
   const { answer } = outcome;

@@ -125,7 +125,7 @@ export class KeyVerifier {
     if (parts === undefined) return undefined;
     const nowMs = this.#now() / 1000;
     let known = this.#known.get(parts.id);
-    if (known === undefined || nowMs - known.readAt > BELIEVED_MS) {
+    if (known === undefined || Math.abs(nowMs - known.readAt) > BELIEVED_MS) {
       known = await this.#readOrBelieve(parts.id, known, nowMs);
       if (known === undefined) {
         this.#known.delete(parts.id);
@@ -141,7 +141,7 @@ export class KeyVerifier {
   /** Where the database does not answer, what was read before is believed a while: budgets may admit without it. */
   async #readOrBelieve(id: string, known: Known | undefined, nowMs: number): Promise<Known | undefined> {
     if (known === undefined || nowMs - known.readAt > LIMITS.keyBelievedWithoutStoreMs) return this.#read(id, nowMs);
-    if (nowMs - this.#unreadAtMs < UNREAD_PAUSE_MS) return known;
+    if (Math.abs(nowMs - this.#unreadAtMs) < UNREAD_PAUSE_MS) return known;
     try {
       return await withinMs(LIMITS.storeAnswerMs, this.#read(id, nowMs));
     } catch (error) {
@@ -189,7 +189,8 @@ export class RateLimiter {
     const perMs = perMinute / 60_000;
     if (this.#buckets.size > KEYS_CACHED_MAX) this.#buckets.clear();
     const bucket = this.#buckets.get(keyId) ?? { tokens: capacity, at: nowMs };
-    bucket.tokens = Math.min(capacity, bucket.tokens + (nowMs - bucket.at) * perMs);
+    // A clock that is set back takes nothing away.
+    bucket.tokens = Math.min(capacity, bucket.tokens + Math.max(0, nowMs - bucket.at) * perMs);
     bucket.at = nowMs;
     this.#buckets.set(keyId, bucket);
     if (bucket.tokens >= 1) {

@@ -51,6 +51,24 @@ test('every reference in the document leads somewhere', async () => {
   for (const name of names) expect(Object.keys(document.components.schemas)).toContain(name);
 });
 
+test('what became of events is told as the document says', async () => {
+  const text = JSON.stringify(await openApi());
+  const document: { components: { schemas: Record<string, { properties: Record<string, unknown> }> } } =
+    JSON.parse(text);
+  expect(document.components.schemas['IngestAnswer']?.properties['results']).toMatchObject({
+    items: {
+      properties: { id: { type: ['string', 'null'] }, status: { enum: ['duplicate', 'conflict', 'rejected'] } },
+    },
+  });
+  const event = { id: 'told', type: 'x' };
+  const { body } = await server.call('POST', '/v1/events', { body: [event, event, { ...event, type: 'y' }, 5] });
+  expect(body.results.map((one: { id: unknown; status: unknown }) => [one.id, one.status])).toEqual([
+    ['told', 'duplicate'],
+    ['told', 'conflict'],
+    [null, 'rejected'],
+  ]);
+});
+
 test.each(['/', '/docs', '/docs/problems'])(
   '%s needs nothing from elsewhere and allows no script inside',
   async (path) => {

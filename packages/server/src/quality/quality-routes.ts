@@ -46,7 +46,7 @@ export function registerQualityRoutes(app: App, services: AppServices): void {
       problems: ['not_found'],
     },
     async ({ environmentId, params: { id }, query: { from, to } }) => {
-      const now = services.now();
+      const now = services.clocks.now(environmentId);
       const span = {
         from: from === undefined ? now - DAYS_KEPT * DAY_MICROS : instantMicros(from),
         to: to === undefined ? now + 1 : instantMicros(to),

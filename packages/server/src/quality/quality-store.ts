@@ -83,10 +83,11 @@ export async function listFindings(
   return result.rows;
 }
 
-/** Forgets what is older than {@link DAYS_KEPT}. */
+/** Forgets what is older than {@link DAYS_KEPT}, by the clock of each environment. */
 export async function forgetFindings(db: Queryable, now: number): Promise<void> {
   await db.query(
-    `delete from data_quality where day < (($1::timestamptz[])[1] at time zone 'UTC')::date - ${DAYS_KEPT}`,
+    `delete from data_quality q using environment e where e.id = q.environment_id
+       and q.day < (coalesce(e.clock_at, ($1::timestamptz[])[1]) at time zone 'UTC')::date - ${DAYS_KEPT}`,
     [instantArray([now])],
   );
 }

@@ -95,7 +95,7 @@ function next(state: AccumulatorState, increment: Increment, value: Decimal): De
       return increment.aggregation === 'max' ? larger(state.quantity, value) : smaller(state.quantity, value);
     }
     case 'latest':
-      if (state.order !== undefined && compareText(state.order, increment.order) >= 0) return state.quantity;
+      if (state.order !== undefined && !isLater(increment.order, state.order)) return state.quantity;
       state.order = increment.order;
       return value;
     case 'avg':
@@ -130,8 +130,7 @@ export function mergeAccumulator(
       state.count = 1;
       return;
     case 'latest':
-      if (other.order === undefined || (state.order !== undefined && compareText(state.order, other.order) >= 0))
-        return;
+      if (other.order === undefined || (state.order !== undefined && !isLater(other.order, state.order))) return;
       state.order = other.order;
       state.quantity = other.quantity;
       return;
@@ -143,8 +142,23 @@ export function mergeAccumulator(
   }
 }
 
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/**
+ * Whether an order key comes after another by code points, as the database compares them. `<` compares UTF-16 units, by which
+ * an emoji comes before a full-width letter.
+ */
+export function isLater(order: string, than: string): boolean {
+  const length = Math.min(order.length, than.length);
+  for (let index = 0; index < length; index++) {
+    const unit = order.charCodeAt(index);
+    const other = than.charCodeAt(index);
+    if (unit !== other) return isSurrogate(unit) === isSurrogate(other) ? unit > other : isSurrogate(unit);
+  }
+  return order.length > than.length;
+}
+
+/** Half of a code point above every one that a single unit holds. */
+function isSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdfff;
 }
 
 /** Seconds between two instants in microseconds, exactly. */

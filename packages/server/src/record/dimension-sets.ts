@@ -57,10 +57,15 @@ export class DimensionSets {
   }
 
   #remember(text: string, members: Readonly<Record<string, string>>): DimensionSet {
-    const json = JSON.stringify(members, Object.keys(members).sort());
-    const set = { id: hash('sha256', json, 'hex').slice(0, 32), json };
+    const set = nameSet(members);
     if (this.#byText.size >= SETS_CACHED_MAX) this.#byText.clear();
     this.#byText.set(text, set);
     return set;
   }
+}
+
+/** The set of these dimensions under its name. */
+export function nameSet(members: Readonly<Record<string, string>>): DimensionSet {
+  const json = JSON.stringify(members, Object.keys(members).sort());
+  return { id: hash('sha256', json, 'hex').slice(0, 32), json };
 }

@@ -1,7 +1,7 @@
-import { type Decimal, decimal, parseDecimal } from '@ergon/exact';
+import { compare, type Decimal, decimal, parseDecimal, toText } from '@ergon/exact';
 import { LOCAL_TIME_DIMENSION, PROMPT_TOKENS_DIMENSION, promptTokens } from '@ergon/rating';
 import { normaliseUsage, type Quality, type ResolvedModel, type UsageFlag, type UsageRecord } from '@ergon/usage';
-import type { CapturedEvent } from '../event/event.ts';
+import { type CapturedEvent, VOID_TYPE } from '../event/event.ts';
 import { ROLLUP_POSITION, TOKEN_METERS } from '../catalog/built-in-meters.ts';
 import { type Contribution, quantityOf, scalarText } from '../catalog/custom-meter.ts';
 import { LIMITS } from '../limits.ts';
@@ -187,20 +187,33 @@ function addCall(
     if (count > 0) quantities.push({ meter, position, quantity: decimal(count), tokenClass });
   }
   if (total > 0) quantities.push({ meter: 'total_tokens', position: -1, quantity: decimal(total) });
-  add(quantities, 'web_searches', unit(usage, 'web_searches'));
+  addUnit(usage, quantities, 'web_searches', flags);
   add(quantities, 'tool_calls', whole(event, 'tool_calls', flags));
-  const pages = usage.units.pages;
-  if (pages !== undefined) {
-    const quantity = parseDecimal(pages);
-    if (quantity !== undefined)
-      quantities.push({ meter: 'pages', position: ROLLUP_POSITION.get('pages') ?? -1, quantity });
+  addUnit(usage, quantities, 'pages', flags);
+}
+
+/** Units are decimal text; a part of a page is a quantity, a part of a search is none. */
+function addUnit(
+  usage: UsageRecord,
+  quantities: BuiltInQuantity[],
+  meter: 'web_searches' | 'pages',
+  flags: UsageFlag[],
+): void {
+  const sent = usage.units[meter];
+  const quantity = sent === undefined ? undefined : parseDecimal(sent);
+  if (quantity === undefined) return;
+  if (compare(quantity, QUANTITY_MAX) > 0) {
+    flags.push({ code: 'quantity_too_large', detail: `${toText(quantity)} ${meter} in one call are not metered` });
+  } else if (meter === 'pages') {
+    quantities.push({ meter, position: ROLLUP_POSITION.get(meter) ?? -1, quantity });
+  } else if (/^\d+$/.test(toText(quantity))) {
+    add(quantities, meter, BigInt(toText(quantity)));
+  } else {
+    flags.push({ code: 'invalid_quantity', detail: `${toText(quantity)} ${meter} are no whole number` });
   }
 }
 
-function unit(usage: UsageRecord, name: 'web_searches'): bigint | undefined {
-  const text = usage.units[name];
-  return text !== undefined && /^\d{1,15}$/.test(text) ? BigInt(text) : undefined;
-}
+const QUANTITY_MAX = decimal(LIMITS.quantityMax);
 
 function add(quantities: BuiltInQuantity[], meter: string, quantity: bigint | undefined): void {
   if (quantity === undefined || quantity === 0n) return;
@@ -228,7 +241,11 @@ function addDecimal(
 function whole(event: CapturedEvent, field: string, flags: UsageFlag[]): bigint | undefined {
   const raw = event.data[field];
   if (raw === undefined || raw === null) return undefined;
-  if (typeof raw === 'number' && raw >= 0 && raw <= LIMITS.quantityMax && Number.isInteger(raw)) return BigInt(raw);
+  if (typeof raw === 'number' && raw >= 0 && Number.isInteger(raw)) {
+    if (raw <= LIMITS.quantityMax) return BigInt(raw);
+    flags.push({ code: 'quantity_too_large', detail: `a ${field} of ${raw} in one event is not metered` });
+    return 0n;
+  }
   // An array of tool calls counts its elements: that is how vendors' answers list them.
   if (Array.isArray(raw)) return BigInt(raw.length);
   flags.push({ code: 'invalid_quantity', detail: `${field} is not a whole number of at least zero` });
@@ -237,6 +254,8 @@ function whole(event: CapturedEvent, field: string, flags: UsageFlag[]): bigint 
 
 function contributionsOf(event: CapturedEvent, catalog: CatalogSnapshot, flags: UsageFlag[]): readonly Contribution[] {
   if (catalog.meters.length === 0) return NO_CONTRIBUTIONS;
+  // A void takes back what another event gave and gives nothing of its own, whatever types a meter names.
+  if (event.type === VOID_TYPE) return NO_CONTRIBUTIONS;
   let contributions: Contribution[] | undefined;
   for (const meter of catalog.meters) {
     const contribution = meter.read(event);

@@ -4,6 +4,7 @@ import type { Contribution } from '../catalog/custom-meter.ts';
 import { ledgerDecimal } from '../ledger/burn.ts';
 import type { Queryable } from '../store/database.ts';
 import { instantArray, int8Array, textArray, uuidArray } from '../store/pg-arrays.ts';
+import { isLater } from './accumulate.ts';
 import type { PreparedEvent } from './prepare.ts';
 
 export const MINUTE_MICROS = 60_000_000;
@@ -95,7 +96,7 @@ export class RollupSums {
     row.total = add(row.total ?? ZERO, value);
     row.least = row.least === null ? value : smaller(row.least, value);
     row.greatest = row.greatest === null ? value : larger(row.greatest, value);
-    if (row.latestOrder === null || row.latestOrder < order) {
+    if (row.latestOrder === null || isLater(order, row.latestOrder)) {
       row.latest = value;
       row.latestOrder = order;
     }

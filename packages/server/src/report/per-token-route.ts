@@ -89,7 +89,7 @@ export function registerPerTokenRoute(app: App, services: AppServices): void {
       answer,
     },
     async ({ environmentId, query: { group_by, customer, ...asked } }) => {
-      const range = usageRange(asked, services.now());
+      const range = usageRange(asked, services.clocks.now(environmentId));
       const groupBy = groupNames(group_by);
       const rows = await readPerToken(services.database.pool, environmentId, { ...range, groupBy, customer });
       if (rows.length > LIMITS.usageRowsMax) throw refuse('invalid_request', 'too many rows; group by less');

@@ -72,7 +72,7 @@ export function registerReportedModelsRoute(app: App, services: AppServices): vo
       answer: pageOf(modelAnswer),
     },
     async ({ environmentId, query: { customer, from, to } }) => {
-      const now = services.now();
+      const now = services.clocks.now(environmentId);
       const span = {
         from: from === undefined ? now - DAYS * DAY_MICROS : instantMicros(from),
         to: to === undefined ? now + 1 : instantMicros(to),

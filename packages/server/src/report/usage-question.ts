@@ -141,7 +141,8 @@ async function usageMeter(db: Queryable, environmentId: number, key: string): Pr
 
 /** The range asked for; 24 hours up to now when left out. */
 export function usageRange(query: Pick<UsageQuery, 'from' | 'to'>, now: number): { from: number; to: number } {
-  const to = query.to === undefined ? Math.ceil(now / 60_000_000) * 60_000_000 : wholeMinute('to', query.to);
+  // The minute of now is in it, also where a sandbox's clock stands at its very beginning.
+  const to = query.to === undefined ? (Math.floor(now / 60_000_000) + 1) * 60_000_000 : wholeMinute('to', query.to);
   const from = query.from === undefined ? to - 24 * 3_600_000_000 : wholeMinute('from', query.from);
   if (from >= to) {
     throw badParameter(

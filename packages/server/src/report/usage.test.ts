@@ -191,3 +191,28 @@ test.each([
 ])('%s is no error of the server', async (query) => {
   expect((await tenant.get(`/v1/usage?${query}`)).status).toBeLessThan(500);
 });
+
+test('of two values of one instant the same is the latest in usage, in the charge and in the audit, whatever their ids', async () => {
+  const own = await newTenant(ergon, ['acme']);
+  await own.put('/v1/meters/level', { event_types: ['level'], aggregation: 'latest', value: 'data.level' });
+  await seedCard(ergon.sql, own.id, {
+    currency: 'USD',
+    prices: [{ key: 'level', meter: 'level', charge_model: { type: 'per_unit', unit_amount: '1' } }],
+  });
+  const level = (id: string, value: number) => {
+    return { id, source: 'test', type: 'level', subject: 'acme', time: DAY.from, data: { level: value } };
+  };
+  // By code points the emoji comes last, by UTF-16 units the full-width tilde does.
+  await own.send([level('\u{1f600}', 1)]);
+  await own.send([level('\uff5e', 2)]);
+  for (const meter of ['level', 'charge']) expect(await usage(own, { ...DAY, meter })).toMatchObject([{ value: '1' }]);
+  expect(await own.audit()).toEqual([]);
+});
+
+test('the day of the earliest event begins before it where the zone says so', async () => {
+  const own = await newTenant(ergon, ['acme']);
+  await own.send([llmCall('y2k', '2000-01-01T00:00:00Z')]);
+  const asked = { meter: 'requests', from: '2000-01-01T00:00:00Z', to: '2000-01-02T00:00:00Z' };
+  const rows = await usage(own, { ...asked, window: 'day', time_zone: 'America/New_York' });
+  expect(rows).toEqual([{ window_start: '1999-12-31T05:00:00Z', group: {}, value: '1' }]);
+});

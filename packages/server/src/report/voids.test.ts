@@ -135,3 +135,19 @@ test('a void of a single event gives its free place back, and never more than wa
   expect(await charged()).toEqual(['4']);
   expect(await tenant.audit()).toEqual([]);
 });
+
+test('a void gives nothing to a meter that names its type', async () => {
+  const tenant = await newTenant(ergon, ['acme']);
+  const types = { event_types: ['job', 'event.void'], value: 'data.seconds' };
+  for (const aggregation of ['sum', 'max', 'count'])
+    await tenant.put(`/v1/meters/${aggregation}`, { ...types, aggregation });
+  const at = { source: 'test', subject: 'acme', time: '2026-11-20T10:00:00Z' };
+  await tenant.send([
+    { ...at, id: '1', type: 'job', data: { seconds: 1 } },
+    { ...at, id: '2', type: 'job', data: { seconds: 2 } },
+  ]);
+  await tenant.send([{ ...at, ...voidOf('test', '1'), data: { source: 'test', id: '1', seconds: 70 } }]);
+  const values = ['sum', 'max', 'count'].map(async (meter) => (await usage(tenant, { ...DAY, meter }))[0]?.value);
+  expect(await Promise.all(values)).toEqual(['2', '2', '1']);
+  expect(await tenant.audit()).toEqual([]);
+});

@@ -71,3 +71,18 @@ test('an array that is cut off gives what is whole and tells the rest', async ()
     { kind: 'problem', place: 'f:2' },
   ]);
 });
+
+test('an array that is cut off between two events, or followed by another, is told', async () => {
+  const kinds = async (text: string) => (await read(text)).map((item) => `${item.place} ${item.kind}`);
+  expect(await kinds('[{"id":"a"}, ')).toEqual(['f:1 event', 'f:2 problem']);
+  expect(await kinds('[{"id":"a"}]\n[{"id":"b"}]\n')).toEqual(['f:1 event', 'f:2 problem']);
+  expect(await kinds('[')).toEqual(['f:1 problem']);
+  expect(await kinds('[{"id":"a"},]\r\n \t')).toEqual(['f:1 event']);
+  expect(await kinds('[]')).toEqual([]);
+});
+
+test('a customer and a source that are null are filled in as if they were missing', async () => {
+  const [item] = await read('{"subject":null,"id":"a","source":null}');
+  expect(item).toMatchObject({ kind: 'event', source: 'import' });
+  expect(item?.kind === 'event' && JSON.parse(item.line)).toEqual({ subject: 'acme', id: 'a', source: 'import' });
+});

@@ -13,7 +13,7 @@ export type CloudEventsOptions = {
 
 /**
  * Events from NDJSON (one event a line) or from a JSON array, told apart by the first character. An event is sent as it
- * is written, every digit of it; only a missing `subject` or `source` is put in front.
+ * is written, every digit of it; only a missing `subject` or `source` is put in front, and one that is null behind.
  */
 export async function* readCloudEvents(
   chunks: AsyncIterable<Uint8Array>,
@@ -45,13 +45,15 @@ function toItem(text: string, place: string, options: CloudEventsOptions): Impor
       detail: 'the event has no id; without one a repeated import would count it twice',
     };
   }
-  const missing: string[] = [];
-  if (members['subject'] === undefined && options.customer !== undefined) {
-    missing.push(`"subject":${JSON.stringify(options.customer)}`);
+  let line = oneLine(text);
+  for (const [name, value] of [
+    ['source', options.source],
+    ['subject', options.customer],
+  ] as const) {
+    if (value !== undefined && (members[name] ?? null) === null) line = withMember(line, name, value, name in members);
   }
-  if (members['source'] === undefined) missing.push(`"source":${JSON.stringify(options.source)}`);
   const source = typeof members['source'] === 'string' ? members['source'] : options.source;
-  return { kind: 'event', source, id: members['id'], line: withMembers(oneLine(text), missing), place };
+  return { kind: 'event', source, id: members['id'], line, place };
 }
 
 /** Line breaks stand only between tokens in JSON, so a space may stand there as well. */
@@ -59,8 +61,10 @@ function oneLine(text: string): string {
   return text.trim().replace(/[\r\n]+/g, ' ');
 }
 
-function withMembers(text: string, members: readonly string[]): string {
-  return members.length === 0 ? text : `{${members.join(',')},${text.slice(1)}`;
+/** Of two members of one name the last holds, so a null is overruled from behind. */
+function withMember(text: string, name: string, value: string, isNull: boolean): string {
+  const member = `${JSON.stringify(name)}:${JSON.stringify(value)}`;
+  return isNull ? `${text.slice(0, -1)},${member}}` : `{${member},${text.slice(1)}`;
 }
 
 async function peek(chunks: AsyncIterable<Uint8Array>): Promise<{ isArray: boolean; all: AsyncIterable<Uint8Array> }> {

@@ -5,6 +5,8 @@ export type ArrayElement =
   | { readonly ok: true; readonly number: number; readonly text: string }
   | { readonly ok: false; readonly number: number; readonly detail: string };
 
+const SPACES: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+
 /**
  * The elements of a JSON array of any length, one at a time, as their text: numbers keep every digit. It looks only at
  * quotes, brackets and commas; whether an element is JSON is for its reader to find out.
@@ -12,6 +14,7 @@ export type ArrayElement =
 export async function* readJsonArray(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ArrayElement> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let depth = 0;
+  let isClosed = false;
   let isString = false;
   let isEscaped = false;
   let number = 0;
@@ -29,6 +32,16 @@ export async function* readJsonArray(chunks: AsyncIterable<Uint8Array>): AsyncGe
     let start = depth > 0 ? 0 : text.length;
     for (let at = 0; at < text.length; at += 1) {
       const character = text.charCodeAt(at);
+      if (isClosed) {
+        if (SPACES.has(character)) continue;
+        // What another array holds must not be lost in silence.
+        yield {
+          ok: false,
+          number: number + 1,
+          detail: 'the file goes on after its array; send one array, or one event a line',
+        };
+        return;
+      }
       if (isString) {
         if (isEscaped) isEscaped = false;
         else if (character === 0x5c) isEscaped = true;
@@ -46,10 +59,12 @@ export async function* readJsonArray(chunks: AsyncIterable<Uint8Array>): AsyncGe
         start = at + 1;
         const found = finish();
         if (found !== undefined) yield found;
-        if (depth === 0) return;
+        if (depth === 0) isClosed = true;
       }
     }
     if (depth > 0 && element.length <= LINE_BYTES_MAX) element += text.slice(start);
   }
-  if (element.trim() !== '') yield { ok: false, number: number + 1, detail: 'the file ends inside this element' };
+  if (isClosed) return;
+  const detail = element.trim() === '' ? 'the file ends before its array does' : 'the file ends inside this element';
+  yield { ok: false, number: number + 1, detail };
 }

@@ -137,3 +137,8 @@ test('ids joined from columns tell all values apart', () => {
     }),
   );
 });
+
+test('a cell that reads NULL is no id: two such rows would be taken for one event', async () => {
+  const items = await read(`${HEADER}2026-01-01,5,NULL\n2026-01-01,5,NULL\n2026-01-01,5,m\n`, { idFrom: 'model' });
+  expect(items.map((item) => item.kind)).toEqual(['problem', 'problem', 'event']);
+});

@@ -113,7 +113,7 @@ function toItem(
   const problem = (detail: string): ImportItem => ({ kind: 'problem', place, detail });
   if (row.length !== plan.columns) return problem(`the row has ${row.length} cells, the header ${plan.columns}`);
   const idValues = plan.idCells.map(({ index }) => (row[index] ?? '').trim());
-  const emptyAt = idValues.findIndex((value) => value === '');
+  const emptyAt = idValues.findIndex((value) => value === '' || options.nullTexts.has(value));
   if (emptyAt !== -1)
     return problem(`${plan.idCells[emptyAt]?.column} is empty, and --id-from makes it the event's id`);
   const event: Envelope = {

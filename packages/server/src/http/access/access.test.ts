@@ -222,6 +222,20 @@ test('an expired key and a key past its rate answer 401 and 429', async () => {
   expect((await server.call('GET', '/v1/meters', { key: slow })).headers.get('retry-after')).toMatch(/^\d+$/);
 });
 
+test('a clock that is set back shuts no key out, and a revoked one is not believed longer', async () => {
+  const key = await server.key({ name: 'hour', role: 'read', requests_per_minute: 60 });
+  server.clock.offsetMs = 3_600_000;
+  expect((await server.call('GET', '/v1/meters', { key })).status).toBe(200);
+  server.clock.offsetMs = 0;
+  expect((await server.call('GET', '/v1/meters', { key })).status).toBe(200);
+  // As another process revokes it: this one has it in memory.
+  server.clock.offsetMs = 3_600_000;
+  expect((await server.call('GET', '/v1/meters', { key })).status).toBe(200);
+  server.clock.offsetMs = 0;
+  await server.database.pool.query('update api_key set revoked_at = now() where id = $1', [key.split('_')[1]]);
+  expect((await server.call('GET', '/v1/meters', { key })).status).toBe(401);
+});
+
 test('keys are listed by page, without a secret', async () => {
   const first = await server.call('GET', '/v1/keys?limit=2');
   expect(first.body.data).toHaveLength(2);
