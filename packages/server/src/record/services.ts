@@ -49,18 +49,18 @@ export function recordServices(database: Database, costOf: CostSource): RecordSe
   };
 }
 
-/** One of the environment's own accounts, created when first asked for. On a connection of its own: it never rolls back. */
+/** One of the environment's own accounts, created when first asked for. On a connection of its own, aside: it never rolls back. */
 export async function houseAccount(
   database: Database,
   environmentId: number,
   kind: 'revenue' | 'paid_in' | 'promotion' | 'breakage' | 'rounding',
   currency: Currency,
 ): Promise<number> {
-  await database.pool.query(
+  await database.aside.query(
     `insert into account (environment_id, kind, currency) values ($1, $2, $3) on conflict do nothing`,
     [environmentId, kind, currency],
   );
-  const result = await database.pool.query<{ id: bigint }>(
+  const result = await database.aside.query<{ id: bigint }>(
     'select id from account where environment_id = $1 and kind = $2 and currency = $3 and customer_id is null',
     [environmentId, kind, currency],
   );

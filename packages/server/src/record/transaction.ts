@@ -169,15 +169,20 @@ async function claimAll(
   repeated: readonly Repeat[],
 ): Promise<Claimed> {
   const { client, services, environmentId, isExclusive, afterCommit } = context;
-  let catalog = await services.catalog(environmentId);
+  // Of the transaction's own connection: another one might be waited for by all who have one.
+  const known = services.knownCatalog(environmentId);
+  let catalog = known ?? (await loadSnapshot(client, environmentId));
   let prepared = candidates.map(({ event }) => prepareEvent(event, catalog));
   const claims = candidates.map(({ event }) => event);
   const claim = await claimIdentities(client, services.generations, environmentId, isExclusive, claims);
   if (claim.revision !== catalog.revision) {
     const loaded = await loadSnapshot(client, environmentId);
     catalog = loaded;
-    afterCommit.push(() => services.rememberCatalog(loaded));
     prepared = candidates.map(({ event }) => prepareEvent(event, loaded));
+  }
+  if (catalog !== known) {
+    const loaded = catalog;
+    afterCommit.push(() => services.rememberCatalog(loaded));
   }
   const isFresh = settleFates(requests, candidates, repeated, claim.taken);
   await logConflicts(client, environmentId, requests);

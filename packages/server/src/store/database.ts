@@ -12,6 +12,11 @@ export type Client = pg.PoolClient;
 
 export type Database = {
   readonly pool: pg.Pool;
+  /**
+   * One connection more, for the rare statement that a transaction needs committed before it goes on: were it to wait for one of the
+   * pool, while those wait for what the transaction has locked, neither would ever have one.
+   */
+  readonly aside: pg.Pool;
   /** Runs `work` in one transaction; commits on return, rolls back on throw. */
   transaction<T>(work: (client: Client) => Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -35,10 +40,12 @@ const TEXT_OIDS: ReadonlySet<number> = new Set([
   pg.types.builtins.TIMESTAMPTZ,
 ]);
 
+/** A house account is made once for each currency of an environment. */
+const ASIDE_IDLE_MS = 2_000;
+
 export function openDatabase(config: DatabaseConfig, onIdleError: (error: Error) => void): Database {
-  const pool = new pg.Pool({
+  const settings: pg.PoolConfig = {
     ...config.connection,
-    max: config.connectionsMax,
     types,
     // Statements queued without awaiting each other leave in one packet; the transaction's phases are built on it.
     pipeline: true,
@@ -46,23 +53,28 @@ export function openDatabase(config: DatabaseConfig, onIdleError: (error: Error)
     connectionTimeoutMillis: 10_000,
     options:
       '-c timezone=UTC -c datestyle=ISO -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c jit=off',
-  });
+  };
+  const pool = new pg.Pool({ ...settings, max: config.connectionsMax });
+  const aside = new pg.Pool({ ...settings, max: 1, idleTimeoutMillis: ASIDE_IDLE_MS });
   // While they are closed the server may be the first to hang up: that is no loss.
   let isClosing = false;
   const lost = (error: Error): void => {
     if (!isClosing) onIdleError(error);
   };
-  pool.on('error', lost);
-  // The pool hears only idle connections. One that breaks between two statements of a transaction would end the process.
-  pool.on('connect', (client) => {
-    client.on('error', lost);
-  });
+  for (const each of [pool, aside]) {
+    each.on('error', lost);
+    // The pool hears only idle connections. One that breaks between two statements of a transaction would end the process.
+    each.on('connect', (client) => {
+      client.on('error', lost);
+    });
+  }
   return {
     pool,
+    aside,
     transaction: (work) => inTransaction(pool, work),
-    close() {
+    async close() {
       isClosing = true;
-      return pool.end();
+      await Promise.all([pool.end(), aside.end()]);
     },
   };
 }
