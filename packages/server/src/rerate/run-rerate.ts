@@ -130,8 +130,7 @@ async function plansOf(
 
 /** The catalog that holds until the commit: the environment's lock is held. */
 async function currentCatalog(record: RecordServices, client: Client, environmentId: number): Promise<CatalogSnapshot> {
-  const known = await record.catalog(environmentId);
-  if (known.revision === (await catalogRevision(client, environmentId))) return known;
-  const loaded = await loadSnapshot(client, environmentId);
-  return loaded;
+  const known = record.knownCatalog(environmentId);
+  const isCurrent = known !== undefined && known.revision === (await catalogRevision(client, environmentId));
+  return isCurrent ? known : loadSnapshot(client, environmentId);
 }
