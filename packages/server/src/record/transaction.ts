@@ -15,7 +15,7 @@ import { type PreparedEvent, prepareEvent } from './prepare.ts';
 import { recomputeMeterRollups } from './recompute-rollups.ts';
 import type { AfterCommit, RecordServices } from './record-services.ts';
 import type { EventFate, IngestWarning, PendingRequest } from './types.ts';
-import { attributeVoid, registerVoid, voidRequest, waitingVoids } from './void.ts';
+import { attributeVoid, forgetVoidsOf, registerVoid, voidRequest, waitingVoids } from './void.ts';
 import { writeBlock } from './write-block.ts';
 
 type Candidate = { readonly request: number; readonly position: number; readonly event: CapturedEvent };
@@ -152,6 +152,11 @@ async function recordVoids(context: GroupContext, requests: readonly PendingRequ
   await writeBlock({ ...context, catalog, blockId: claim.blockId }, attributed);
   await takeBackAdjustments({ ...context, catalog, rerateId: null }, attributed);
   await recomputeMeterRollups(client, environmentId, catalog, attributed);
+  await forgetVoidsOf(
+    client,
+    environmentId,
+    candidates.map(({ event }) => event.identity),
+  );
 }
 
 type Claimed = {

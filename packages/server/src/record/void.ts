@@ -72,15 +72,26 @@ export async function attributeVoid(
   }
   if (stored === undefined)
     return warn('void_waiting', 'no event has this source and id yet; the void applies when it comes');
-  if (stored.event.type === VOID_TYPE)
-    return warn('not_voidable', 'a void is final; send the event again under a new id');
-  if (isAdjusting(stored.event))
-    return warn('not_voidable', 'an adjusting record is taken back with its event: void the event');
+  const isVoid = stored.event.type === VOID_TYPE;
+  if (isVoid || isAdjusting(stored.event)) {
+    await forgetVoidsOf(client, environmentId, [target]);
+    return isVoid
+      ? warn('not_voidable', 'a void is final; send the event again under a new id')
+      : warn('not_voidable', 'an adjusting record is taken back with its event: void the event');
+  }
   await client.query(
     'update event_void set applied_at = ($3::timestamptz[])[1] where environment_id = $1 and target = $2::uuid',
     [environmentId, target, instantArray([event.occurredAt])],
   );
   return reversalOf(client, environmentId, catalog, event, stored);
+}
+
+/** Voids of what cannot be voided wait for nothing: else every later request would look for their targets. */
+export async function forgetVoidsOf(client: Client, environmentId: number, targets: readonly string[]): Promise<void> {
+  await client.query(
+    'delete from event_void where environment_id = $1 and target = any($2::uuid[]) and applied_at is null',
+    [environmentId, uuidArray(targets)],
+  );
 }
 
 async function isWaiting(client: Client, environmentId: number, target: string): Promise<boolean> {

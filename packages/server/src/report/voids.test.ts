@@ -35,6 +35,22 @@ test('a void gives back to the grant and to the receivable, and says which', asy
   expect((await usage(tenant, { ...DAY, meter: 'charge' })).map((row) => row.value)).toEqual(['0']);
 });
 
+test('a void of a void waits for nothing, whenever it comes', async () => {
+  const tenant = await newTenant(ergon, ['acme']);
+  await tenant.send([llmCall('1', '2026-11-20T10:00:00Z', { tokens: { output: 10 } })]);
+  await tenant.send([voidOf('test', 'void void 1')]);
+  await tenant.send([voidOf('test', '1'), voidOf('test', 'void 1')]);
+  await tenant.send([{ ...voidOf('test', 'void 1'), id: 'again' }]);
+  const explained = await tenant.read<{ voided_by: unknown }>('/v1/events/lookup?source=test&id=void%201');
+  expect(explained.voided_by).toBeNull();
+  const { rows } = await ergon.sql.query<{ target_id: string; is_carried_out: boolean }>(
+    'select target_id, applied_at is not null as is_carried_out from event_void where environment_id = $1',
+    [tenant.id],
+  );
+  expect(rows).toEqual([{ target_id: '1', is_carried_out: true }]);
+  expect(await tenant.audit()).toEqual([]);
+});
+
 test('a void in a minute with events older than the meter does not count those', async () => {
   const tenant = await newTenant(ergon, ['acme']);
   const job = (id: string) => ({
