@@ -162,6 +162,9 @@ test('PUT is POST under the key of the path; what it counts never changes', asyn
   expect(await put(box, 'b', { unit: 'tokens', name: 'first' })).toMatchObject({ key: 'b', name: 'first' });
   expect(await put(box, 'b', { unit: 'tokens', limit: '5' })).toMatchObject({ limit: '5' });
   expect((await put(box, 'b', { unit: 'requests' }, 409)).errors[0].pointer).toBe('/unit');
+  // Else a void of what came before would lower a counter that has never counted it.
+  const since = { unit: 'tokens', count_from: 'window_start' };
+  expect((await put(box, 'b', since, 409)).errors[0].pointer).toBe('/count_from');
   expect((await put(box, 'b', { unit: 'tokens', key: 'c' }, 400)).errors).toHaveLength(1);
 });
 

@@ -12,8 +12,8 @@ import { checkCountBack, countBack, recordOverage } from './count-back.ts';
 import { stableText } from './hold-request.ts';
 import { budgetSpec, type BudgetSpec, isMeterMeasure, meterOf } from './schemas.ts';
 
-/** What decides which usage counts where: it never changes under one key, so that a counter means one thing. */
-const FIXED = ['scope', 'per', 'unit', 'measure', 'window', 'time_zone'] as const;
+/** What decides which usage counts where, and since when: it never changes under one key, so that a counter means one thing. */
+const FIXED = ['scope', 'per', 'unit', 'measure', 'window', 'time_zone', 'count_from'] as const;
 
 /**
  * Creates the budget, or changes what may change of the one that has its key. Under the catalog's exclusive lock: nobody holds or
