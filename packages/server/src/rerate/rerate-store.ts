@@ -16,6 +16,7 @@ export type Rerate = {
   readonly meters: readonly string[] | null;
   readonly onlyUnrated: boolean;
   readonly isDryRun: boolean;
+  readonly isAutomatic: boolean;
   /** The customer it is at, 0 before the first, and the last of its blocks that was read. */
   readonly atCustomer: number;
   readonly atBlock: bigint;
@@ -48,7 +49,7 @@ const COLUMNS = `environment_id, id, customer_ids::text[] as customer_ids, time_
 export async function openRerates(db: Queryable): Promise<{ environmentId: number; id: bigint }[]> {
   const result = await db.query<{ environment_id: number; id: bigint }>({
     name: 'open_rerates',
-    text: 'select environment_id, id from rerate where finished_at is null order by id limit 100',
+    text: 'select environment_id, id from rerate where finished_at is null order by is_automatic, id limit 100',
   });
   return result.rows.map((row) => ({ environmentId: row.environment_id, id: row.id }));
 }
@@ -63,6 +64,18 @@ export async function lockRerate(db: Queryable, environmentId: number, id: bigin
   return row === undefined ? undefined : rerateOf(row);
 }
 
+/**
+ * Whether one that was asked for is open: an automatic one lets it go first. Else a publish that re-rates what came before might find
+ * part of it charged by then, and tell of a smaller difference than it made. Asked under the catalog's lock, which publishes take.
+ */
+export async function isAskedOpen(db: Queryable, environmentId: number): Promise<boolean> {
+  const result = await db.query(
+    'select from rerate where environment_id = $1 and finished_at is null and not is_automatic and not is_dry_run limit 1',
+    [environmentId],
+  );
+  return result.rowCount !== 0;
+}
+
 function rerateOf(row: RerateRow): Rerate {
   return {
     environmentId: row.environment_id,
@@ -73,6 +86,7 @@ function rerateOf(row: RerateRow): Rerate {
     meters: row.meters,
     onlyUnrated: row.only_unrated,
     isDryRun: row.is_dry_run,
+    isAutomatic: row.is_automatic,
     atCustomer: Number(row.at_customer),
     atBlock: row.at_block,
   };

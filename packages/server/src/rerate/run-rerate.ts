@@ -11,7 +11,15 @@ import { type Client, type Database, isConnectionLost } from '../store/database.
 import { withEveryMeter } from './every-meter.ts';
 import { planAdjustment } from './plan-adjustment.ts';
 import { nextCustomer, readPart } from './read-customer.ts';
-import { addCharges, finishRerate, lockRerate, openRerates, type Rerate, saveProgress } from './rerate-store.ts';
+import {
+  addCharges,
+  finishRerate,
+  isAskedOpen,
+  lockRerate,
+  openRerates,
+  type Rerate,
+  saveProgress,
+} from './rerate-store.ts';
 
 export type RerateServices = {
   readonly database: Database;
@@ -58,6 +66,7 @@ async function rerateSome(services: RerateServices, environmentId: number, id: b
     if (rerate === undefined) return 'done';
     if (rerate.isDryRun) await client.query('select from ergon_open($1, false)', [environmentId]);
     else await lockCatalog(client, environmentId);
+    if (rerate.isAutomatic && (await isAskedOpen(client, environmentId))) return 'done';
     const customerId = rerate.atCustomer === 0 ? await nextCustomer(client, rerate) : rerate.atCustomer;
     if (customerId === undefined) {
       await finishRerate(client, rerate);
