@@ -1,7 +1,8 @@
-import { add, type Decimal, decimal, isZero, larger, negate, toText, ZERO } from '@ergon/exact';
+import { add, type Decimal, decimal, isZero, subtract, toText, ZERO } from '@ergon/exact';
 import type { CompiledPrice } from '@ergon/rating';
 import type { CardVersion } from '../catalog/snapshot.ts';
 import type { StoredTotals } from '../record/account-store.ts';
+import { changeOfCharge } from '../record/recorded-bucket.ts';
 import type { Owed } from './owed.ts';
 import type { PriceUsage } from './usage-owed.ts';
 
@@ -42,7 +43,7 @@ type CarriedUsage = PriceUsage & { readonly carried?: { readonly before: Decimal
 
 /**
  * Only a charge that is a function of a running total can go on counting; one of single events, or of the close, stays as it
- * is. Below zero usage costs nothing, as everywhere.
+ * is.
  */
 export function chargeCarried<Usage extends PriceUsage>(
   version: CardVersion,
@@ -53,11 +54,10 @@ export function chargeCarried<Usage extends PriceUsage>(
   const name = `${price.key}/${usage.key}`;
   const before = carried.get(carriedKey(version, name));
   if (before === undefined || price.timing !== 'cumulative') return usage;
-  const rate = price.bucketOf(usage.key)?.rate;
-  if (rate === undefined) throw new Error(`card version ${version.id} has no bucket ${name}`);
-  const alone = rate.marginal(ZERO, larger(usage.quantity, ZERO));
-  const after = rate.marginal(larger(before, ZERO), larger(add(before, usage.quantity), ZERO));
-  const amount = add(after, negate(alone));
+  const bucket = price.bucketOf(usage.key);
+  if (bucket === undefined) throw new Error(`card version ${version.id} has no bucket ${name}`);
+  const alone = changeOfCharge(price, bucket, ZERO, usage.quantity);
+  const amount = subtract(changeOfCharge(price, bucket, before, add(before, usage.quantity)), alone);
   return { ...usage, charged: add(usage.charged, amount), carried: { before, amount } };
 }
 
