@@ -79,10 +79,9 @@ function bounded(estimate: EstimateBody, bound: number): EstimateBody {
 function asked(hold: Omit<HoldBody, 'estimate'>, estimate: EstimateBody, call: EstimatedCall): AskedHold {
   const isPriced = call.unrated.length === 0;
   const [low, high] = (['low', 'high'] as const).map((end) => {
-    const { charge, credits, ...others } = amountsAt(end, call);
-    return isPriced
-      ? { ...others, ...(charge !== undefined && { charge }), ...(credits !== undefined && { credits }) }
-      : others;
+    const amounts = amountsAt(end, call);
+    const { charge: _, credits: __, ...unpriced } = amounts;
+    return isPriced ? amounts : unpriced;
   });
   if (low === undefined || high === undefined) throw new Error('an interval has two ends');
   const who = Object.fromEntries(WHO.flatMap((name) => (estimate[name] === undefined ? [] : [[name, estimate[name]]])));

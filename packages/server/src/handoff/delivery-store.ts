@@ -6,8 +6,7 @@ const EVENTS_AT_ONCE = 500;
 
 /**
  * Hands events that wait in the outbox to the endpoints that listen. Several processes share the work: rows another one holds
- * are left to it. An endpoint hears what happened since it was made, and a test
- * that was asked of it whatever it listens to.
+ * are left to it. An endpoint hears what happened since it was made, and a test that was asked of it whatever it listens to.
  *
  * @returns how many events were handed on.
  */
