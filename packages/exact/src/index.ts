@@ -39,6 +39,7 @@ export {
   currency,
   type Money,
   minorUnits,
+  isCreditUnit,
   money,
   parseCurrency,
   QUANTITY_PLACES,

@@ -15,6 +15,11 @@ export const QUANTITY_PLACES = 18;
 
 const CREDIT_UNIT = /^credit:[a-z0-9_-]{1,32}$/;
 
+/** Whether a currency's code names a custom credit unit: of such a charge the credits are the amount itself. */
+export function isCreditUnit(code: string | undefined): boolean {
+  return code?.startsWith('credit:') === true;
+}
+
 /** The currency named by `code`, or `undefined` when ISO 4217 does not list it and it is no credit unit. */
 export function parseCurrency(code: string): Currency | undefined {
   return MINOR_UNITS.has(code) || CREDIT_UNIT.test(code) ? (code as Currency) : undefined;

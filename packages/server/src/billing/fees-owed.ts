@@ -1,15 +1,4 @@
-import {
-  add,
-  type Currency,
-  type Decimal,
-  decimal,
-  isZero,
-  minorUnits,
-  multiply,
-  parseCurrency,
-  subtract,
-  ZERO,
-} from '@ergon/exact';
+import { add, type Decimal, decimal, isZero, minorUnits, multiply, subtract, ZERO } from '@ergon/exact';
 import { daysBetween, prorate } from '@ergon/rating';
 import { dayAfter, localDay } from '../catalog/billing-period.ts';
 import type { Owed, PeriodSpan } from './owed.ts';
@@ -86,7 +75,8 @@ function within(
 
 function feeOwed(fee: Fee, holding: Holding, { timeZone, currency }: Subscription, period: PeriodSpan): Decimal {
   const amount = multiply(decimal(fee.amount), holding.quantity);
-  const places = placesOf(currency);
+  // Fees are printed: in the currency's minor unit, credits in all the decimals an amount has.
+  const places = minorUnits(currency);
   if (fee.charge === 'once') return holding.isBeginning ? roundTo(amount, places) : ZERO;
   if (!fee.prorate) return holding.from === period.from ? roundTo(amount, places) : ZERO;
   const { part: until, whole } = daysTo(dayOfEnd(holding.to, period, timeZone), period);
@@ -116,9 +106,4 @@ function daysTo(day: string, { wholeFromOn, wholeToOn }: PeriodSpan): { part: bi
 
 function roundTo(amount: Decimal, places: number): Decimal {
   return prorate(amount, { part: 1n, whole: 1n }, places);
-}
-
-/** Fees are printed: in the currency's minor unit, credits in all the decimals an amount has. */
-function placesOf(code: Currency): number {
-  return parseCurrency(code)?.startsWith('credit:') === true ? 12 : minorUnits(code);
 }

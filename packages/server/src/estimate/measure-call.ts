@@ -1,5 +1,5 @@
 import { workOfTokens } from '@ergon/compute';
-import { type Decimal, larger, smaller, toText, ZERO } from '@ergon/exact';
+import { type Decimal, larger, smaller, toText, ZERO, isCreditUnit } from '@ergon/exact';
 import type { Tokens } from '@ergon/usage';
 import { findCustomer } from '../catalog/index.ts';
 import { type BilledCustomer, customerById } from '../catalog/customers.ts';
@@ -91,7 +91,7 @@ export function amountsAt(
   return {
     requests: '1',
     tokens: String(work.newTokens + work.cachedTokens + work.outputTokens),
-    ...(held !== undefined && { charge: held, ...(currency?.startsWith('credit:') === true && { credits: held }) }),
+    ...(held !== undefined && { charge: held, ...(isCreditUnit(currency) && { credits: held }) }),
     ...(providerCost !== undefined && { provider_cost: toText(providerCost[end]) }),
     ...(physicalCost !== undefined && { physical_cost: toText(physicalCost[end]) }),
     ...(flops !== undefined && { flops }),

@@ -1,4 +1,4 @@
-import { compare, type Decimal, decimal, multiply, subtract, toText, ZERO } from '@ergon/exact';
+import { compare, type Decimal, decimal, multiply, subtract, toText, ZERO, isCreditUnit } from '@ergon/exact';
 import { hash } from 'node:crypto';
 import { formatInstant } from '../event/instant.ts';
 import type { CompiledBudget, Subject } from './compile-budget.ts';
@@ -59,7 +59,7 @@ export function subjectOf(body: HoldBody, apiKey: string, runs: readonly string[
 export function withCredits(body: HoldBody): HoldBody {
   const { output, currency } = body;
   const charge = output?.per_token.charge;
-  if (output === undefined || charge === undefined || currency?.startsWith('credit:') !== true) return body;
+  if (output === undefined || charge === undefined || !isCreditUnit(currency)) return body;
   const perToken: typeof output.per_token = { ...output.per_token };
   perToken.credits ??= charge;
   return { ...body, output: { ...output, per_token: perToken } };
@@ -70,7 +70,7 @@ export function amountsOf(body: HoldBody): Amounts {
   const given: Partial<Record<Measure, string>> = Object.fromEntries(amountTexts(body.amounts ?? {}));
   if (body.amount !== undefined) given.charge = toText(decimal(String(body.amount)));
   given.requests ??= '1';
-  if (given.charge !== undefined && body.currency?.startsWith('credit:') === true) given.credits ??= given.charge;
+  if (given.charge !== undefined && isCreditUnit(body.currency)) given.credits ??= given.charge;
   return given;
 }
 

@@ -1,4 +1,4 @@
-import { compare, decimal, parseDecimal, toText, ZERO } from '@ergon/exact';
+import { compare, decimal, parseDecimal, toText, ZERO, isCreditUnit } from '@ergon/exact';
 import { z } from '@hono/zod-openapi';
 import type { AppServices } from '../http/context.ts';
 import { type App, readRoute, writeRoute } from '../http/operation.ts';
@@ -12,13 +12,13 @@ import { decimalText } from './schemas.ts';
 const tag = 'Wallets';
 
 const params = z.strictObject({
-  key: currencyCode.refine((code) => code.startsWith('credit:'), 'a credit unit is credit:<name>'),
+  key: currencyCode.refine(isCreditUnit, 'a credit unit is credit:<name>'),
 });
 
 const RATE_PLACES = 18;
 const body = z
   .strictObject({
-    currency: currencyCode.refine((code) => !code.startsWith('credit:'), 'the currency of money'),
+    currency: currencyCode.refine((code) => !isCreditUnit(code), 'the currency of money'),
     rate: z
       .union([z.string().max(64), z.number()], { error: 'send a decimal as text, such as "0.01"' })
       .refine((value) => {

@@ -1,4 +1,4 @@
-import { currency, decimal, isPositive, multiply, roundAmount, toText } from '@ergon/exact';
+import { currency, decimal, isPositive, multiply, roundAmount, toText, isCreditUnit } from '@ergon/exact';
 import { formatInstant } from '../event/instant.ts';
 import { refuse } from '../http/problem.ts';
 import { enqueue } from '../outbox/index.ts';
@@ -48,7 +48,7 @@ export async function topUpPrice(
   code: string,
   amount: string,
 ): Promise<{ payAmount: string; payCurrency: string }> {
-  if (!code.startsWith('credit:')) return { payAmount: amount, payCurrency: code };
+  if (!isCreditUnit(code)) return { payAmount: amount, payCurrency: code };
   const unit = await findCreditUnit(client, environmentId, code);
   if (unit === undefined) {
     throw refuse('conflict', `nobody has said what ${code} is worth, so a top-up of it has no price`, [

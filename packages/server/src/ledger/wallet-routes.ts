@@ -1,4 +1,4 @@
-import { decimal, multiply, roundAmount, toText } from '@ergon/exact';
+import { decimal, multiply, roundAmount, toText, isCreditUnit } from '@ergon/exact';
 import { findCustomer, findOrCreateCustomer } from '../catalog/index.ts';
 import { formatInstant, microsFromPostgres } from '../event/instant.ts';
 import type { AppServices } from '../http/context.ts';
@@ -181,7 +181,7 @@ async function walletNow(
 
 /** What a credit wallet's available amount is worth in money. */
 async function valueOf(db: Queryable, environmentId: number, row: WalletRow) {
-  const unit = row.currency.startsWith('credit:') ? await findCreditUnit(db, environmentId, row.currency) : undefined;
+  const unit = isCreditUnit(row.currency) ? await findCreditUnit(db, environmentId, row.currency) : undefined;
   if (unit === undefined) return null;
   const available = toText(roundAmount(multiply(decimal(row.available), decimal(unit.rate))));
   return { available, currency: unit.currency, rate: decimalText(unit.rate) };

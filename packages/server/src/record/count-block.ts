@@ -1,4 +1,4 @@
-import { type Decimal, decimal, negate, ONE, ZERO } from '@ergon/exact';
+import { type Decimal, decimal, negate, ONE, ZERO, isCreditUnit } from '@ergon/exact';
 import { countSpending, type Spending } from '../govern/count-spending.ts';
 import type { Subject } from '../govern/compile-budget.ts';
 import { runPath } from '../govern/hold-store.ts';
@@ -117,7 +117,7 @@ function adjustedSpending(
   return {
     subject: subjectOf(customer?.externalId, dimensions, event.data, actor, runs),
     currency,
-    amounts: { charge, ...(currency?.startsWith('credit:') === true && { credits: charge }) },
+    amounts: { charge, ...(isCreditUnit(currency) && { credits: charge }) },
     at: isBackfill ? event.occurredAt : received,
     sign: takesBack === undefined ? 1 : -1,
     voided: takesBack === undefined ? undefined : { occurredAt: event.occurredAt, receivedAt: takesBack.receivedAt },
@@ -171,7 +171,7 @@ function amountsOf(
   const amounts: Partial<Record<Measure, Decimal>> = {};
   if (charge !== undefined) {
     amounts.charge = charge;
-    if (version?.card.currency.startsWith('credit:') === true) amounts.credits = charge;
+    if (isCreditUnit(version?.card.currency)) amounts.credits = charge;
   }
   for (const { meter, quantity } of (reverses?.prepared ?? prepared).quantities) {
     const measure = METER_OF[meter];
